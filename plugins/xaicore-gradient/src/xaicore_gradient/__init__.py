@@ -1,0 +1,1 @@
+"""Gradients and their variants for xaicore: family ``gradient``."""

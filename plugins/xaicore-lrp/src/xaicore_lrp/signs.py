@@ -1,0 +1,82 @@
+"""An affine form split by the signs of its inputs and weights, in as few convolutions as the facts allow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import tensorflow as tf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xaicore.inspect.affine import AffineForm
+
+    Tensors = tuple[tf.Tensor, ...]
+
+
+@attrs.frozen(eq=False)
+class SignSplit:
+    """The positive part ``x+ W+ + x- W-`` and the negative part ``x+ W- + x- W+`` of ``x W``.
+
+    parts: what the kernels are applied to: (x,) where x >= 0 is known before any number is; ([x+, x-],) where the
+    form may be joined on its input channels; (x+, x-) otherwise.  agree, differ: one kernel per part, for the
+    positive and the negative part.
+    """
+
+    form: AffineForm
+    parts: Tensors
+    agree: Tensors
+    differ: Tensors
+    joined: int | None = None
+
+    @classmethod
+    def of(cls, form: AffineForm, x: tf.Tensor, *, nonnegative: bool) -> SignSplit:
+        """Split form at x: (batch, *features)."""
+        plus, minus = positive(form.kernel), negative(form.kernel)
+        if nonnegative:
+            return cls(form, (x,), (plus,), (minus,))
+        if form.join is None:
+            return cls(form, (positive(x), negative(x)), (plus, minus), (minus, plus))
+        channels, rows = form.join
+        parts = tf.concat([positive(x), negative(x)], channels)
+        agree, differ = tf.concat([plus, minus], rows), tf.concat([minus, plus], rows)
+        return cls(form, (parts,), (agree,), (differ,), channels)
+
+    def apply(self, kernels: Tensors, bias: tf.Tensor | None = None) -> tf.Tensor:
+        """Return the sum of the parts under their kernels, and the bias once."""
+        return _apply(self.form, self.parts, kernels, bias)
+
+    def pull(self, kernels: Tensors, scale: float) -> Callable[[tf.Tensor], Tensors]:
+        """Return the transposed map of ``scale`` times the kernels: (batch, *outputs) -> one tensor per part."""
+        from xaicore.engine.vjp import vjp
+
+        # Scaling the kernel is free beside scaling relevance; the forward of this vjp is never read, so pruned.
+        scaled = kernels if scale == 1 else tuple(tf.constant(scale, kernel.dtype) * kernel for kernel in kernels)
+        _, pullback = vjp(lambda *parts: _apply(self.form, parts, scaled, None), *self.parts)
+        return pullback
+
+    def weigh(self, gradients: Tensors) -> tf.Tensor:
+        """Return ``sum of part * gradient``, shaped like x."""
+        shares = [part * gradient for part, gradient in zip(self.parts, gradients, strict=True)]
+        if self.joined is not None:
+            shares = tf.split(shares[0], 2, axis=self.joined)
+        return shares[0] if len(shares) == 1 else tf.add_n(shares)
+
+
+def _apply(form: AffineForm, parts: Tensors, kernels: Tensors, bias: tf.Tensor | None) -> tf.Tensor:
+    first, *others = (
+        form.apply(part, kernel, None if index else bias)
+        for index, (part, kernel) in enumerate(zip(parts, kernels, strict=True))
+    )
+    return tf.add_n([first, *others]) if others else first
+
+
+def positive(values: tf.Tensor) -> tf.Tensor:
+    """Return ``max(values, 0)``."""
+    return tf.nn.relu(values)
+
+
+def negative(values: tf.Tensor) -> tf.Tensor:
+    """Return ``min(values, 0)``."""
+    return tf.minimum(values, tf.zeros((), values.dtype))

@@ -1,0 +1,98 @@
+"""Names of the family, and composites, on whole models."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import xaicore
+from xaicore.errors import InvalidParameter
+from xaicore_lrp.composite import Composite
+from xaicore_lrp.rules import AlphaBeta, Epsilon, Flat
+from xaicore_lrp.table import ROWS
+
+# float64: sums of some hundred terms of size one.
+ROUNDING = 1e-9
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    """Return convolutions, a residual add, pooling and dropout, without bias, in float64."""
+    keras.utils.set_random_seed(1)
+    d = {"dtype": "float64"}
+    x = keras.Input((6, 6, 2), dtype="float64")
+    y = layers.Rescaling(0.5, name="scale", **d)(x)
+    y = layers.Conv2D(4, 3, padding="same", activation="relu", use_bias=False, name="conv1", **d)(y)
+    z = layers.Conv2D(4, 3, padding="same", use_bias=False, name="conv2", **d)(y)
+    y = layers.Add(name="add", **d)([y, layers.ReLU(name="relu", **d)(z)])
+    y = layers.Dropout(0.5, name="drop", **d)(layers.AveragePooling2D(2, name="pool", **d)(y))
+    y = layers.Flatten(name="flat", **d)(y)
+    y = layers.Dense(5, activation="relu", use_bias=False, name="dense1", **d)(y)
+    return keras.Model(x, layers.Dense(3, use_bias=False, name="dense2", **d)(y))
+
+
+@pytest.fixture(scope="module")
+def x() -> np.ndarray:
+    """Return four samples."""
+    return np.random.default_rng(0).normal(size=(4, 6, 6, 2))
+
+
+# Where nothing inhibits an output, alpha2beta1 passes 2 R on and has nothing to take R from: its sinks tell of that.
+@pytest.mark.parametrize("name", sorted(set(ROWS) - {"lrp.alphabeta", "lrp.alpha2beta1"}))
+def test_relevance_is_conserved_without_biases(name: str, model: keras.Model, x: np.ndarray) -> None:
+    """Rules that drop nothing at zeros: the attributions sum to the score, and the residual says so."""
+    analyzer = xaicore.get_analyzer(name)
+    found = analyzer.explain(model, x, target=1, verbose=0)
+    assert "conservation" in analyzer.claims
+    total = found.attributions.sum(axis=(1, 2, 3))
+    # The stabiliser of the epsilon rules (1e-7, 1e-6) keeps its part of relevance back.
+    tolerance = 1e-3 if name in {"lrp.epsilon", "lrp.composite"} else ROUNDING
+    np.testing.assert_allclose(total, found.scores, rtol=0, atol=tolerance * np.abs(found.scores).max())
+    np.testing.assert_allclose(found.residual, total - found.scores, rtol=0, atol=1e-12)
+
+
+def test_a_composite_gives_every_layer_its_rule(model: keras.Model) -> None:
+    """The first layer goes before its kind; what no field names gets ``rule``."""
+    composite = xaicore.get_analyzer("lrp.composite(input=lrp.flat, conv=lrp.alpha2beta1, dense=lrp.z)")
+    planned = {row.site: row.rule for row in composite.plan(model).rows if row.action == "rule"}
+    assert planned == {
+        "scale": "lrp.pass",
+        "conv1": "lrp.flat",
+        "conv2": "lrp.alpha2beta1",
+        "relu": "lrp.pass",
+        "add": "lrp.proportional",
+        "pool": "lrp.proportional",
+        "dense1": "lrp.z",
+        "dense2": "lrp.z",
+    }
+
+
+def test_a_composite_of_one_rule_is_that_rule(model: keras.Model, x: np.ndarray) -> None:
+    """None for a field means ``rule``."""
+    one = xaicore.get_analyzer("lrp.epsilon(epsilon=0.25)").explain(model, x, target=1, verbose=0)
+    other = xaicore.get_analyzer("lrp.composite(rule=lrp.epsilon(epsilon=0.25))").explain(model, x, target=1, verbose=0)
+    np.testing.assert_array_equal(one.attributions, other.attributions)
+
+
+def test_names_are_equal_where_they_mean_the_same() -> None:
+    """Presets, aliases and spelled-out parameters; the canonical text is the preset's."""
+    get = xaicore.get_rule
+    assert get("lrp.alpha2beta1") == get("lrp.alphabeta(alpha=2, beta=1)") == get("lrp.alpha_2_beta_1")
+    assert get("lrp.alphabeta(beta=1)") == AlphaBeta(alpha=2)
+    assert get("lrp.zplus") == get("lrp.alpha1beta0(bias=False)") == get("lrp.z_plus")
+    assert get("lrp.z") == Epsilon(epsilon=0)
+    assert xaicore.get_analyzer("lrp") == Composite()
+    for text in ("lrp.alpha2beta1", "lrp.zplus", "lrp.z", "lrp.epsilon(epsilon=0.25)", "lrp.alphabeta(alpha=3.0)"):
+        again = xaicore.get_analyzer(text)
+        assert xaicore.get_analyzer(str(again)) == again
+    assert str(xaicore.get_analyzer("lrp.alphabeta(alpha=2)")) == "lrp.alpha2beta1"
+    composite = Composite(input=Flat(), conv=AlphaBeta(alpha=2))
+    assert xaicore.get_analyzer(str(composite)) == composite
+
+
+def test_alpha_beta_without_parameters_says_what_it_needs() -> None:
+    """The published rule has no default."""
+    with pytest.raises(InvalidParameter, match="at least one"):
+        xaicore.get_analyzer("lrp.alphabeta")

@@ -1,0 +1,104 @@
+"""Relevance against what zennit and iNNvestigate gave on the same weights (skipped where the recordings are not there).
+
+zennit ran in float64 and stabilises every denominator with 1e-6: with the same stabiliser we agree to rounding.
+iNNvestigate ran in float32 and replaces exact zeros only.  Its batch normalization is wrong: such models are left out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import xaicore
+from xaicore.backward import Backward
+from xaicore.testing.models import float64_twin
+from xaicore_lrp.rules import AlphaBeta, Epsilon, Flat, WSquare
+from xaicore_lrp.structure import Pass, Proportional
+
+# Sums of some hundred float64 products, through up to ten operations, relative to the sample's largest entry.
+ROUNDING = 1e-11
+# float32 on both sides; z may be near 0, where stabilisers of different kinds differ (the recordings' own tolerance).
+FLOAT32 = 1e-4
+
+STABILIZER = 1e-6
+EPSILON = Epsilon(epsilon=STABILIZER)
+FLAT, WSQUARE = Flat(stabilizer=STABILIZER), WSquare(stabilizer=STABILIZER)
+ALPHA1, ALPHA2 = AlphaBeta(alpha=1, stabilizer=STABILIZER), AlphaBeta(alpha=2, stabilizer=STABILIZER)
+AROUND = (("activation", Pass()), ("average_pooling", Proportional(stabilizer=STABILIZER)))
+
+ZENNIT = {
+    "epsilon_1e-6": (("affine", EPSILON),),
+    "epsilon_1e-2": (("affine", Epsilon(epsilon=1e-2)),),
+    "epsilon_0.25": (("affine", Epsilon(epsilon=0.25)),),
+    "epsilon_1e-2_nobias": (("affine", Epsilon(epsilon=1e-2, bias="ignore")),),
+    "zplus": (("affine", ALPHA1),),  # zennit's z+ keeps the bias, as alpha1beta0 does
+    "zplus_nobias": (("affine", AlphaBeta(alpha=1, bias="ignore", stabilizer=STABILIZER)),),
+    "alpha1beta0": (("affine", ALPHA1),),
+    "alpha2beta1": (("affine", ALPHA2),),
+    "alpha2beta1_nobias": (("affine", AlphaBeta(alpha=2, bias="ignore", stabilizer=STABILIZER)),),
+    "alpha3beta2": (("affine", AlphaBeta(alpha=3, stabilizer=STABILIZER)),),
+    "flat": (("affine", FLAT),),
+    "wsquare_nobias": (("affine", WSQUARE),),
+    "epsilon_1e-6_first_flat": (("first", FLAT), ("affine", EPSILON)),
+    "epsilon_1e-6_first_wsquare_nobias": (("first", WSQUARE), ("affine", EPSILON)),
+    "comp_epsilon_plus": (("conv", ALPHA1), ("dense", EPSILON)),
+    "comp_epsilon_plus_eps0.1": (("conv", ALPHA1), ("dense", Epsilon(epsilon=0.1))),
+    "comp_epsilon_plus_flat": (("first", FLAT), ("conv", ALPHA1), ("dense", EPSILON)),
+    "comp_epsilon_alpha2_beta1": (("conv", ALPHA2), ("dense", EPSILON)),
+    "comp_epsilon_alpha2_beta1_flat": (("first", FLAT), ("conv", ALPHA2), ("dense", EPSILON)),
+}
+# What each way of zennit to treat batch normalization is in our terms.
+NORMS = {"_bnpass": ("norm", Pass()), "_bnepsilon": ("norm", EPSILON)}
+
+INNVESTIGATE = {
+    "lrp.z": "lrp.z",
+    "lrp.epsilon": "lrp.epsilon",
+    "lrp.epsilon_1e-2": "lrp.epsilon(epsilon=0.01)",
+    "lrp.epsilon_0.25": "lrp.epsilon(epsilon=0.25)",
+    "lrp.epsilon_nobias": "lrp.epsilon(bias=False)",
+    "lrp.epsilon_1e-2_nobias": "lrp.epsilon(epsilon=0.01, bias=False)",
+    "lrp.epsilon_inputflat": "lrp.composite(rule=lrp.epsilon, input=lrp.flat)",
+    "lrp.epsilon_inputwsquare": "lrp.composite(rule=lrp.epsilon, input=lrp.wsquare)",
+    "lrp.w_square": "lrp.w_square",
+    "lrp.flat": "lrp.flat",
+    "lrp.z_plus": "lrp.z_plus",
+    "lrp.alpha_1_beta_0_IB": "lrp.alpha_1_beta_0(bias=False)",
+    "lrp.alpha_2_beta_1_IB": "lrp.alpha_2_beta_1(bias=False)",
+    "lrp.alpha_1_beta_0": "lrp.alpha_1_beta_0(bias='innvestigate')",
+    "lrp.alpha_2_beta_1": "lrp.alpha_2_beta_1(bias='innvestigate')",
+    "lrp.alpha_beta_3_2": "lrp.alpha_beta(alpha=3, beta=2, bias='innvestigate')",
+}
+
+
+def _largest_difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Return the largest difference over samples, relative to the sample's largest entry."""
+    axes = tuple(range(1, theirs.ndim))
+    return float(np.max(np.abs(ours - theirs).max(axes) / np.abs(theirs).max(axes)))
+
+
+@pytest.mark.parametrize("method", ZENNIT)
+@pytest.mark.parametrize("network", ["mlp", "cnn", "conv1d", "depthwise_act", "cnn_bn"])
+def test_agrees_with_zennit_in_float64(golden, golden_model, network, method):
+    """Every rule and every rule map on every network, to rounding."""
+    if network == "conv1d" and method in {"flat", "wsquare_nobias"}:
+        pytest.skip("ties in global max-pooling: TensorFlow splits relevance between them, torch picks one")
+    model, x, _, target = golden_model(network)
+    model, x = float64_twin(model), x.astype(np.float64)
+    with np.load(golden / "results" / "zennit_f64" / f"{network}.npz") as recorded:
+        suffixes = [suffix for suffix in ("", *NORMS) if f"{method}{suffix}@idx" in recorded.files]
+        assert suffixes
+        for suffix in suffixes:
+            rules = (*([NORMS[suffix]] if suffix else []), *ZENNIT[method], *AROUND)
+            analyzer = Backward(rules=rules, initial="score", on_unsupported="raise")
+            found = analyzer.explain(model, x, target, verbose=0)
+            assert _largest_difference(found.attributions, recorded[f"{method}{suffix}@idx"]) < ROUNDING
+
+
+@pytest.mark.parametrize("method", INNVESTIGATE)
+@pytest.mark.parametrize("network", ["mlp", "cnn", "conv1d"])
+def test_agrees_with_innvestigate_where_it_is_right(golden, golden_model, network, method):
+    """Its names, with its way to treat the bias of alpha-beta asked for."""
+    model, x, _, target = golden_model(network)
+    found = xaicore.get_analyzer(INNVESTIGATE[method]).explain(model, x, target, verbose=0)
+    with np.load(golden / "results" / "innvestigate" / f"{network}.npz") as recorded:
+        assert _largest_difference(found.attributions, recorded[f"{method}@idx"]) < FLOAT32

@@ -1,0 +1,127 @@
+"""One backward pass: gradient, guided backpropagation, deconvolution, every LRP rule and composite are rows of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from xaicore.analyzer import AnalyzerBase, at_site
+from xaicore.declaration import part
+from xaicore.errors import InvalidParameter
+from xaicore.protocols import Attribution
+from xaicore.values import choice, flag, optional, text
+
+_PAIR = 2
+
+if TYPE_CHECKING:
+    from xaicore.protocols import Program, Pull, Rule, RuleMap, Step, Tensor, Tensors
+
+
+def _rules(value: object) -> object:
+    """Return a rule as it is, and pairs of condition and rule as tuples; refuse everything else."""
+    if not isinstance(value, list | tuple):
+        return _checked(value)
+    wrong = [pair for pair in value if not (isinstance(pair, list | tuple) and len(pair) == _PAIR)]
+    if wrong:
+        raise InvalidParameter(f"Given rules={value!r}; expected a rule, or pairs of a condition and a rule or None.")
+    return tuple((str(condition), None if rule is None else _checked(rule)) for condition, rule in value)
+
+
+def _checked(rule: object) -> object:
+    if not (callable(rule) and hasattr(rule, "setting")):
+        raise InvalidParameter(f"Given {rule!r} as a rule; expected an object such as get_rule('lrp.epsilon').")
+    return rule
+
+
+@attrs.frozen(str=False)
+class Backward(AnalyzerBase):
+    """Relevance of the inputs by one backward pass under rules.
+
+        R_i = sum_j J~_ji R_j   from the explained output to the inputs,
+
+    where J~ is the Jacobian for operations without a rule, and what the rule puts in its place for the others.
+    Without rules it is the gradient, Simonyan et al. 2013, eq. 3.
+
+    Args:
+        rules: A rule, which brings its own surroundings (``Rule.setting``), or pairs of condition and rule
+            (None for the gradient) of which the first that an operation meets counts.
+        initial: Relevance of the explained output: "one", "score" (its value), None as the rule says.
+        times_input: Multiply the result with the input (Shrikumar et al. 2016).
+        score: "logit" strips a softmax or sigmoid head, "probability" keeps it.
+        on_unsupported: "raise" or "gradient", for operations that no rule is for; None as the rule says.
+        at: Site whose output is explained instead of the model's inputs.
+    """
+
+    rules: Rule | tuple[tuple[str, Rule | None], ...] = part("rule", default=(), converter=_rules)
+    initial: str | None = attrs.field(default=None, converter=optional(choice("one", "score")))
+    times_input: bool = attrs.field(default=False, converter=flag)
+    score: str = attrs.field(default="logit", converter=choice("logit", "probability"))
+    on_unsupported: str | None = attrs.field(default=None, converter=optional(choice("raise", "gradient")))
+    at: str | None = attrs.field(default=None, converter=optional(text))
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """What the rule claims, as long as relevance starts from the score and nothing is put in a rule's stead."""
+        if isinstance(self.rules, tuple):
+            sets = [rule.setting.claims for _, rule in self.rules if rule is not None]
+            claims = frozenset.intersection(*sets) if sets else frozenset()
+        else:
+            claims = self.rules.setting.claims
+        return claims if self._initial == "score" and not self.times_input else frozenset()
+
+    @property
+    def _initial(self) -> str:
+        if self.initial is not None or isinstance(self.rules, tuple):
+            return self.initial or "one"
+        return self.rules.setting.initial
+
+    def rule_map(self) -> tuple[RuleMap, str]:
+        """Return (condition, rule) pairs in order, and what operations get that nothing matches."""
+        if isinstance(self.rules, tuple):
+            otherwise = "unsupported" if self.on_unsupported == "raise" else "gradient"
+            return self.rules, otherwise
+        setting = self.rules.setting
+        chosen = {"raise": "unsupported", "gradient": "gradient", None: setting.otherwise}[self.on_unsupported]
+        return ((setting.applies, self.rules), *companions(self.rules)), chosen
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Conditions that name sites: each was written by somebody who expects it to be met."""
+        from xaicore.inspect.conditions import is_site_pattern
+
+        pairs = self.rules if isinstance(self.rules, tuple) else ()
+        return tuple(condition for condition, rule in pairs if rule is not None and is_site_pattern(condition))
+
+    def attribute(self, program: Program) -> Step:
+        """Return the step: one forward, one backward."""
+        if self.at is not None:
+            return at_site(self, self.at, program)
+        rules, otherwise = self.rule_map()
+        ruled = program.with_rules(rules, otherwise=otherwise) if rules else program
+        residual = "conservation" in self.claims
+
+        def step(inputs: Tensors, target: object, ids: Tensor) -> Attribution:  # noqa: ARG001  # nothing is random here
+            pull = ruled.pull(inputs, target, initial=self._initial)  # type: ignore[arg-type]
+            found = pull.relevance
+            if self.times_input:
+                found = tuple(r * x for r, x in zip(found, inputs, strict=True))
+            extras = {"residual": _gap(found, pull)} if residual else {}
+            return Attribution(found, pull.scores, extras)
+
+        return step
+
+
+def companions(rule: Rule) -> RuleMap:
+    """Return the rules that a rule wants around it, resolved by name."""
+    from xaicore.registry import get_rule  # names are resolved by the registry alone
+
+    return tuple((c, None if name is None else get_rule(name)) for c, name in rule.setting.companions)
+
+
+def _gap(relevance: Tensors, pull: Pull) -> Tensor:
+    """Return sum of attributions minus score, (batch,)."""
+    import tensorflow as tf
+
+    sums = [tf.reduce_sum(tf.cast(r, pull.scores.dtype), axis=list(range(1, len(r.shape)))) for r in relevance]
+    return tf.add_n(sums) - pull.scores

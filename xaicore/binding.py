@@ -1,0 +1,240 @@
+"""An analyzer bound to a model: the one place where anything is compiled."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import threading
+import weakref
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+import keras
+import numpy as np
+import tensorflow as tf
+
+from xaicore.engine.head import scored, strip_head
+from xaicore.engine.plan import Plan, decide
+from xaicore.engine.program import Program
+from xaicore.engine.target import OutputSpec, ParsedTarget, Target, TargetSpec, parse
+from xaicore.errors import IntegerInput, InvalidArgument, TargetNeeded, UnknownOutput
+from xaicore.inspect.graph import Graph, Ref
+from xaicore.inspect.inputs import InputSpec
+from xaicore.inspect.read import check_model, read_graph
+from xaicore.protocols import Attribution, Step
+
+if TYPE_CHECKING:
+    from xaicore.analyzer import AnalyzerBase
+    from xaicore.protocols import Tensors
+
+# model -> what was bound to it.  The values hold no model, so that it can be collected.
+_BOUND: weakref.WeakKeyDictionary[keras.Model, dict[Hashable, Bound]] = weakref.WeakKeyDictionary()
+_BINDING = threading.RLock()
+
+Function = Callable[["Tensors", tf.Tensor, tf.Tensor], Attribution]
+
+
+@attrs.define(eq=False)
+class Bound:
+    """An analyzer compiled for one output of one model; made by ``bind``.
+
+    input_specs: name, shape and dtype of each input, in the model's order.
+    input_structure: the structure in which the model takes its inputs, holding the index of each input.
+    output_specs: every output of the model.  output: index of the explained one.
+    plan: what every operation gets.
+    """
+
+    analyzer: AnalyzerBase
+    expression: str
+    model_name: str
+    input_specs: tuple[InputSpec, ...]
+    input_structure: object
+    output_specs: tuple[OutputSpec, ...]
+    output: int
+    plan: Plan
+    step: Step = attrs.field(repr=False)
+    variables: tuple[object, ...] = attrs.field(repr=False)
+    architecture: str = attrs.field(repr=False)
+    traces: int = 0
+    functions: dict[TargetSpec, Function] = attrs.field(factory=dict, repr=False)
+
+    def parse_target(self, target: object, batch: int) -> ParsedTarget:
+        """Return the target of a batch, checked; nothing is traced.  See ``xaicore.engine.target.parse``."""
+        return parse(target, self.output_specs, output=self.output, batch=batch, score=score_of(self.analyzer))
+
+    def batch(self, inputs: Sequence[np.ndarray], parsed: ParsedTarget, ids: np.ndarray) -> Attribution:
+        """Explain one batch, inputs checked and in the model's order; numpy in, numpy out.
+
+        With several targets per sample, axis 1 of every result is the target.
+        """
+        tensors = tuple(tf.convert_to_tensor(x) for x in inputs)
+        keys = tf.convert_to_tensor(ids, tf.int64)
+        function = self._function(parsed.spec)
+        found = [function(tensors, tf.constant(parsed.index[:, k]), keys) for k in range(parsed.index.shape[1])]
+        arrays = [keras.tree.map_structure(lambda t: t.numpy(), one) for one in found]
+        if not parsed.many:
+            return arrays[0]  # type: ignore[no-any-return]
+        return keras.tree.map_structure(lambda *same: np.stack(same, axis=1), *arrays)  # type: ignore[no-any-return]
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of architecture and weights; of large weights every k-th number is read."""
+        digest = hashlib.sha256(self.architecture.encode())
+        for variable in self.variables:
+            flat = np.asarray(variable).reshape(-1)
+            digest.update(np.ascontiguousarray(flat[:: max(1, flat.size // 4096)]).tobytes())
+        return digest.hexdigest()[:32]
+
+    def _function(self, spec: TargetSpec) -> Function:
+        with _BINDING:
+            if spec not in self.functions:
+                self.functions[spec] = self._compile(spec)
+            return self.functions[spec]
+
+    def _compile(self, spec: TargetSpec) -> Function:
+        signature = (
+            tuple(tf.TensorSpec((None, *s.shape[1:]), s.dtype) for s in self.input_specs),
+            tf.TensorSpec((None, None), tf.int32),
+            tf.TensorSpec((None,), tf.int64),
+        )
+
+        # Without AutoGraph, which rewrites the errors that are raised inside.  A partial, because TensorFlow counts
+        # traces by code object and would warn of retracing when several analyzers are bound.
+        traced = functools.partial(self._trace, spec)
+        return tf.function(traced, autograph=False, input_signature=signature)  # type: ignore[no-any-return]
+
+    def _trace(self, spec: TargetSpec, inputs: Tensors, index: tf.Tensor, ids: tf.Tensor) -> Attribution:
+        self.traces += 1
+        return self.step(inputs, Target(spec, index if spec.needs_index else None), ids)
+
+
+def bind(
+    analyzer: AnalyzerBase,
+    model: keras.Model,
+    output: str | int | None = None,
+    forward_kwargs: Mapping[str, object] | None = None,
+) -> Bound:
+    """Return the analyzer bound to the model; from the cache while the model's structure stays as it is."""
+    check_model(model)
+    kwargs = dict(forward_kwargs or {})
+    try:
+        key = hash((analyzer, output, tuple(sorted(kwargs.items())), _structure(model)))
+    except TypeError as error:
+        raise InvalidArgument(
+            f"forward_kwargs={kwargs!r} or the analyzer holds a value that cannot be hashed ({error}); "
+            "pass numbers, text or None."
+        ) from error
+    with _BINDING:
+        of_model = _BOUND.setdefault(model, {})
+        if key not in of_model:
+            of_model[key] = _bind(analyzer, model, output, kwargs)
+        return of_model[key]
+
+
+def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, kwargs: dict[str, object]) -> Bound:
+    graph = read_graph(model, kwargs)
+    score = score_of(analyzer)
+    _refuse_integers(analyzer, graph)
+    heads = [graph.between(graph.inputs, (key,)) for key in graph.outputs]
+    specs = tuple(
+        OutputSpec(name, graph.specs[key].shape, scored(head, score))
+        for name, key, head in zip(graph.output_names, graph.outputs, heads, strict=True)
+    )
+    index = _output_index(specs, output)
+    chosen = strip_head(heads[index]) if score == "logit" else heads[index]
+    program = Program(chosen, chosen)
+    position = {key: i for i, key in enumerate(graph.inputs)}
+    return Bound(
+        analyzer=analyzer,
+        expression=_expression(analyzer),
+        model_name=model.name,
+        input_specs=tuple(
+            InputSpec(name, graph.specs[key].shape, graph.specs[key].dtype)
+            for name, key in zip(graph.input_names, graph.inputs, strict=True)
+        ),
+        input_structure=keras.tree.map_structure(
+            lambda ref: position[ref.key] if isinstance(ref, Ref) else ref, graph.structure
+        ),
+        output_specs=specs,
+        output=index,
+        plan=plan_of(analyzer, program),
+        step=analyzer.attribute(program),
+        variables=tuple(v.value for v in model.variables),
+        architecture=f"{type(model).__qualname__}{_described(graph)}",
+    )
+
+
+def score_of(analyzer: object) -> str:
+    """Return which score an analyzer explains: its own field ``score``, or that of the analyzer inside."""
+    score = getattr(analyzer, "score", None)
+    if score is not None:
+        return str(score)
+    inner = getattr(analyzer, "inner", None)
+    return "logit" if inner is None else score_of(inner)
+
+
+def is_cut(analyzer: object) -> bool:
+    """Return whether an analyzer, or one inside, explains an inner tensor (``at=``)."""
+    inner = getattr(analyzer, "inner", None)
+    return getattr(analyzer, "at", None) is not None or (inner is not None and is_cut(inner))
+
+
+def plan_of(analyzer: object, program: Program) -> Plan:
+    """Return the plan of an analyzer, or of the analyzer inside; all gradient where there are no rules."""
+    at = getattr(analyzer, "at", None)
+    if at is not None:
+        program = program.cut(at)[1]
+    rule_map = getattr(analyzer, "rule_map", None)
+    if rule_map is not None:
+        rules, otherwise = rule_map()
+        named = getattr(analyzer, "named", ())
+        return decide(program.graph, program.whole, rules, otherwise=otherwise, required=named)
+    inner = getattr(analyzer, "inner", None)
+    return decide(program.graph, program.whole, ()) if inner is None else plan_of(inner, program)
+
+
+def _expression(analyzer: AnalyzerBase) -> str:
+    from xaicore.errors import NotExpressible
+
+    try:
+        return str(analyzer)
+    except NotExpressible:
+        return repr(analyzer)
+
+
+def _output_index(specs: Sequence[OutputSpec], output: str | int | None) -> int:
+    names = [s.name for s in specs]
+    if output is None:
+        if len(specs) == 1:
+            return 0
+        raise TargetNeeded(f"The model has {len(specs)} outputs; choose one with output= ({', '.join(names)}).")
+    if isinstance(output, str) and output in names:
+        return names.index(output)
+    if isinstance(output, int) and not isinstance(output, bool) and 0 <= output < len(specs):
+        return output
+    raise UnknownOutput(f"Given output={output!r}; expected one of {', '.join(names)} or 0 to {len(specs) - 1}.")
+
+
+def _refuse_integers(analyzer: AnalyzerBase, graph: Graph) -> None:
+    if is_cut(analyzer):
+        return
+    for name, key in zip(graph.input_names, graph.inputs, strict=True):
+        if not tf.as_dtype(graph.specs[key].dtype).is_floating:
+            sites = ", ".join(str(n.site) for n in graph.consumers(key))
+            raise IntegerInput(
+                f"The input {name!r} holds {graph.specs[key].dtype}, which has no gradient. "
+                f"Explain the output of the operation that reads it instead: at= one of {sites}."
+            )
+
+
+def _structure(model: keras.Model) -> Hashable:
+    """Return what a graph that was read of the model depends on: its layers, their activations and their weights."""
+    every = model._flatten_layers()  # noqa: SLF001  # no public way that enters all layers
+    return tuple((id(x), id(getattr(x, "activation", None)), getattr(x, "quantization_mode", None)) for x in every)
+
+
+def _described(graph: Graph) -> str:
+    shapes = [(graph.specs[k].shape, graph.specs[k].dtype) for k in (*graph.inputs, *graph.outputs)]
+    rows = [(str(n.site), type(n.operation).__name__, n.inputs, n.outputs) for n in graph.nodes]
+    return repr((shapes, rows))

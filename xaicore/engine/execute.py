@@ -1,0 +1,113 @@
+"""One operation at a time: run it, or run it under its rule and keep what its backward needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+import keras
+import tensorflow as tf
+
+from xaicore.engine.vjp import vjp
+from xaicore.errors import PlanBroken
+from xaicore.inspect.affine import read_affine, twin
+from xaicore.inspect.graph import Node, Ref, Site
+from xaicore.protocols import OpCall, Relevance, Rule
+
+if TYPE_CHECKING:
+    from xaicore.inspect.facts import Facts
+
+# relevance of each output (None for zero) -> relevance of each input, and sinks
+Backward = Callable[..., Relevance]
+Ran = tuple[list[tf.Tensor], Backward]
+
+
+@attrs.frozen(eq=False)
+class Ruled:
+    """A rule at a site: all that is needed to run one call under it."""
+
+    rule: Rule
+    site: Site
+    operation: keras.Operation
+    facts: Facts
+    sinks: bool
+
+    def __call__(
+        self, call: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...], Backward]:
+        """Return the output, the tensors that the call was given, and the rule's backward."""
+        flat = keras.tree.flatten((args, kwargs))
+        # Masks and flags are tensors too, and no relevance belongs to them.
+        where = [i for i, leaf in enumerate(flat) if isinstance(leaf, tf.Tensor) and leaf.dtype.is_floating]
+
+        def forward(*tensors: tf.Tensor) -> tf.Tensor:
+            filled = list(flat)
+            for i, tensor in zip(where, tensors, strict=True):
+                filled[i] = tensor
+            a, k = keras.tree.pack_sequence_as((args, kwargs), filled)
+            return call(*a, **k)
+
+        affine = read_affine(self.operation)
+        opcall = OpCall(self.site, self.operation, forward, affine, self.facts, self.sinks)
+        inputs = tuple(flat[i] for i in where)
+        output, backward = self.rule(opcall, *inputs)
+        return output, inputs, backward
+
+
+def run(node: Node, tensors: Sequence[tf.Tensor], operation: keras.Operation | None = None) -> list[tf.Tensor]:
+    """Return the outputs of a node, called as the model calls it at inference.
+
+    operation: what to call in the node's stead, its twin.
+    """
+    operation = node.operation if operation is None else operation
+    flat = keras.tree.flatten((node.args, dict(node.kwargs)))
+    given = iter(tensors)
+    filled = [next(given) if isinstance(leaf, Ref) else leaf for leaf in flat]
+    args, kwargs = keras.tree.pack_sequence_as((node.args, dict(node.kwargs)), filled)
+    if getattr(operation, "_call_has_training_arg", False):
+        kwargs = {**kwargs, "training": False}
+    return keras.tree.flatten(operation(*args, **kwargs))  # type: ignore[no-any-return]
+
+
+def run_gradient(node: Node, tensors: Sequence[tf.Tensor]) -> Ran:
+    """Return the outputs of a node, and its gradient as the backward."""
+    outputs, pullback = vjp(lambda *x: run(node, x), *tensors)
+
+    def backward(*relevance: tf.Tensor | None) -> Relevance:
+        return Relevance(pullback(*relevance))
+
+    return outputs, backward  # type: ignore[return-value]
+
+
+def run_rule(node: Node, ruled: Ruled, tensors: Sequence[tf.Tensor]) -> Ran:
+    """Return the outputs of a node under its rule, and the rule's backward.
+
+    The layer is called as Keras calls it (casts, masks), on a twin whose ``call`` is the rule.
+    """
+    kept: list[Backward] = []
+
+    def call(*args: object, **kwargs: object) -> tf.Tensor:
+        output, _, backward = ruled(node.operation.call, args, kwargs)
+        kept.append(backward)
+        return output
+
+    (output,) = run(node, tensors, twin(node.operation, call=call))
+    if len(kept) != 1:
+        raise PlanBroken(f"{node.site} was planned under {ruled.rule!r}; its call was met {len(kept)} times, not once.")
+
+    def backward(relevance: tf.Tensor) -> Relevance:
+        found = kept[0](tf.cast(relevance, output.dtype))
+        by_input = iter(found.inputs)
+        # Keras may have cast the inputs to the layer's dtype: hand back what was given.
+        relevances = (next(by_input) if x.dtype.is_floating else None for x in tensors)
+        cast = tuple(None if r is None else tf.cast(r, x.dtype) for r, x in zip(relevances, tensors, strict=True))
+        return Relevance(cast, found.sinks)
+
+    return [output], backward
+
+
+def add_sinks(total: dict[str, tf.Tensor], more: Mapping[str, tf.Tensor]) -> None:
+    """Add sinks, name by name."""
+    for name, value in more.items():
+        total[name] = total[name] + value if name in total else value

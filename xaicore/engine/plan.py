@@ -1,0 +1,160 @@
+"""What every operation will get, known before anything is traced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+
+from xaicore.errors import NameMistake, RuleNeverMet, UnsupportedOperation
+from xaicore.inspect.conditions import is_site_pattern, matches
+from xaicore.inspect.facts import Facts, facts_of
+from xaicore.inspect.kinds import ROUTING
+
+if TYPE_CHECKING:
+    from xaicore.inspect.graph import Graph, Node, Site
+    from xaicore.protocols import Rule, RuleMap
+
+
+@attrs.frozen
+class PlanRow:
+    """What one site gets: action is "rule", "gradient" or "unsupported"; rule its expression; why the reason."""
+
+    site: str
+    operation: str
+    action: str
+    rule: str
+    why: str
+
+
+@attrs.frozen
+class Plan:
+    """A row per site in execution order, and what the engine needs beside them.
+
+    rules: site -> rule, for the sites that get one.  facts: site -> facts.
+    """
+
+    rows: tuple[PlanRow, ...]
+    rules: Mapping[Site, Rule] = attrs.field(eq=False, repr=False)
+    facts: Mapping[Site, Facts] = attrs.field(eq=False, repr=False)
+
+    def __str__(self) -> str:
+        """Return the rows as a plain table."""
+        header = PlanRow("site", "operation", "action", "rule", "why")
+        cells = [attrs.astuple(row) for row in (header, *self.rows)]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+        lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
+        return "\n".join(lines)
+
+
+def decide(
+    graph: Graph, whole: Graph, rules: RuleMap, *, otherwise: str = "gradient", required: Sequence[str] = ()
+) -> Plan:
+    """Decide what every operation gets: the first rule whose condition it meets, else its gradient or a refusal.
+
+    Args:
+        graph: The operations to decide on.
+        whole: The model that they are part of: "first", "last" and signs are facts about it.
+        rules: (condition, rule or None for the gradient), in order.
+        otherwise: "gradient", or "unsupported" to refuse operations that nothing matches and that do not only route.
+        required: Conditions that the user named: each has to be met by an operation.
+
+    Raises:
+        UnsupportedOperation: an operation has no rule; the message lists all of them.
+        RuleNeverMet: no operation meets a rule, or one that the user named.
+    """
+    facts = facts_of(whole)
+    chosen: dict[Site, Rule] = {}
+    rows: list[PlanRow] = []
+    unmet = set(required)
+    for node in graph.nodes:
+        for site, operation, looped in _calls(node):
+            row, rule = _decide_one(site, operation, facts[site], rules, otherwise, looped=looped, node=node)
+            rows.append(row)
+            # An earlier rule may have taken the operation: the condition is met all the same.
+            unmet = {condition for condition in unmet if not matches(condition, site, facts[site])}
+            if rule is not None:
+                chosen[site] = rule
+    _refuse(rows, rules, chosen, unmet)
+    return Plan(tuple(rows), chosen, _with_weights(graph, facts, chosen))
+
+
+def _calls(node: Node) -> list[tuple[Site, object, bool]]:
+    inner = [(i.site, i.operation, i.looped) for i in node.inner]
+    return [*inner, (node.site, node.operation, False)]
+
+
+def _decide_one(
+    site: Site, operation: object, facts: Facts, rules: RuleMap, otherwise: str, *, looped: bool, node: Node
+) -> tuple[PlanRow, Rule | None]:
+    rule: Rule | None = None
+    met = next(((c, r) for c, r in rules if matches(c, site, facts) and (r is None or applies(r, site, facts))), None)
+    if node.inner and site == node.site:
+        action, why = "gradient", "raw TensorFlow operations between the layers inside"
+    elif met is not None and met[1] is not None and looped:
+        action, why = "unsupported", "called inside a loop of the backend, where no rule can reach it"
+    elif met is not None:
+        condition, rule = met
+        action, why = ("gradient" if rule is None else "rule"), f"meets {condition}"
+    elif facts.kind in ROUTING:
+        action, why = "gradient", "only routes"
+    elif otherwise == "gradient":
+        action, why = "gradient", "no rule meets it"
+    else:
+        action, why = "unsupported", f"no rule for kind {facts.kind!r}"
+    text = "" if rule is None else describe(rule)
+    return PlanRow(str(site), type(operation).__name__, action, text, why), rule
+
+
+def applies(rule: Rule, site: Site, facts: Facts) -> bool:
+    """Return whether a rule can act on an operation at all."""
+    return matches(rule.setting.applies, site, facts)
+
+
+def describe(rule: Rule) -> str:
+    """Return a rule's canonical expression, or its representation where no plugin declares it."""
+    from xaicore.registry import expression_of  # the registry stands beside the engine; only texts need it
+
+    try:
+        return expression_of(rule)
+    except NameMistake:
+        return repr(rule)
+
+
+def _refuse(rows: Sequence[PlanRow], rules: RuleMap, chosen: Mapping[Site, Rule], unmet: set[str]) -> None:
+    unsupported = [row for row in rows if row.action == "unsupported"]
+    if unsupported:
+        listed = "; ".join(f"{r.site} ({r.operation}): {r.why}" for r in unsupported[:8])
+        more = f" and {len(unsupported) - 8} more" if len(unsupported) > 8 else ""  # noqa: PLR2004  # a readable line
+        raise UnsupportedOperation(
+            f"No rule for {len(unsupported)} operation(s): {listed}{more}. "
+            'Pass on_unsupported="gradient" to let their gradient stand in, or explain an inner tensor with at=.'
+        )
+    if rules and not chosen and any(rule is not None for _, rule in rules):
+        wanted = ", ".join(dict.fromkeys(c for c, r in rules if r is not None))
+        raise RuleNeverMet(
+            f"No operation of the model meets a rule (conditions: {wanted}). The result would be the plain gradient. "
+            "Operations: " + ", ".join(dict.fromkeys(row.operation for row in rows)) + "."
+        )
+    for condition in sorted(unmet):
+        hint = " It names no site: see `analyzer.plan(model)`." if is_site_pattern(condition) else ""
+        raise RuleNeverMet(f"No operation of the model meets the rule given for {condition!r}.{hint}")
+
+
+def _with_weights(graph: Graph, facts: Mapping[Site, Facts], rules: Mapping[Site, Rule]) -> Mapping[Site, Facts]:
+    """Mark the operations whose output's relevance is 0 wherever the output is 0.
+
+    It is where every consumer weights relevance with its input, or only moves it on to ones that do.
+    """
+    weighted: dict[int, bool] = dict.fromkeys(graph.outputs, False)
+    takes: dict[int, bool] = {}
+    result = dict(facts)
+    for node in reversed(graph.nodes):
+        out = all(takes.get(k, False) and weighted.get(k, True) for k in node.outputs)
+        result[node.site] = attrs.evolve(facts[node.site], weighted=out)
+        rule = rules.get(node.site)
+        ok = rule.setting.weighted if rule is not None else (facts[node.site].kind in ROUTING and out)
+        for key in node.inputs:
+            takes[key] = takes.get(key, True) and ok
+    return result

@@ -1,0 +1,173 @@
+"""A model as a function: one sweep forward over its graph, one sweep back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+import keras
+import tensorflow as tf
+
+from xaicore.engine.execute import Ran, Ruled, add_sinks, run, run_gradient, run_rule
+from xaicore.engine.plan import Plan, decide
+from xaicore.engine.shadow import run_opaque
+from xaicore.engine.vjp import vjp
+from xaicore.errors import InvalidParameter
+from xaicore.protocols import Initial, Pull, RuleMap, Tensors
+
+if TYPE_CHECKING:
+    from xaicore.engine.target import Target
+    from xaicore.inspect.graph import Graph, Node
+
+Head = Callable[[Tensors], Tensors]
+
+
+@attrs.frozen(eq=False)
+class Program:
+    """An immutable view of a model: one output, rules chosen or not, perhaps cut.
+
+    graph: the operations that compute the one output from the inputs.
+    whole: the graph of the whole model, which the facts about its operations come from.
+    plan: what every operation gets in ``pull``; None for the plain gradient.
+    context: values of the last inputs of the graph, which are not explained (what runs around a cut).
+    """
+
+    graph: Graph
+    whole: Graph
+    plan: Plan | None = None
+    context: Tensors = ()
+
+    def outputs(self, inputs: Tensors) -> tf.Tensor:
+        """Return the output, (batch, *shape)."""
+        values = self._values(inputs)
+        with keras.StatelessScope():
+            for node in self.graph.nodes:
+                _store(values, node, run(node, [values[k] for k in node.inputs]))
+        return values[self.graph.outputs[0]]
+
+    def pull(
+        self,
+        inputs: Tensors,
+        target: Target,
+        *,
+        initial: Initial = "one",
+        taps: Sequence[str] = (),
+        sinks: bool = False,
+    ) -> Pull:
+        """Return the scores and what the backward sweep brings to the inputs and to the tapped sites."""
+        tapped = {self.graph.node(site).outputs[0]: site for site in taps}
+        # A stateless scope keeps losses and counters that layers update while they are traced off the user's model.
+        with keras.StatelessScope():
+            values, records = self._forward(inputs, sinks=sinks)
+            output = values[self.graph.outputs[0]]
+            scores, pullback = vjp(target, output)
+            relevance = {self.graph.outputs[0]: pullback(_start(initial, scores))[0]}
+            total, kept = _backward(records, relevance, tapped)
+        explained = self.graph.inputs[: len(inputs)]
+        found = tuple(_or_zeros(relevance.get(k), x) for k, x in zip(explained, inputs, strict=True))
+        return Pull(scores, found, total, kept)
+
+    def with_rules(self, rules: RuleMap, *, otherwise: str = "gradient", required: Sequence[str] = ()) -> Program:
+        """Return the program with rules; see ``plan.decide`` for the arguments and errors."""
+        return attrs.evolve(self, plan=decide(self.graph, self.whole, rules, otherwise=otherwise, required=required))
+
+    def cut(self, site: str) -> tuple[Head, Program]:
+        """Return (head, tail): head maps inputs to the site's output and what runs around it; tail goes on from there.
+
+        Law: ``tail.outputs(head(inputs)) == outputs(inputs)``.  Nothing is rebuilt; what the tail does not need is
+        not traced.  ``tail.given(around)`` fixes what runs around, so that the site's output alone is explained.
+        """
+        graph = self.graph
+        keys = (graph.inputs[graph.input_names.index(site)],) if site in graph.input_names else graph.node(site).outputs
+        frontier = (*keys, *graph.frontier(keys))
+        first = graph.between(graph.inputs, frontier)
+
+        def head(inputs: Tensors) -> Tensors:
+            values = self._values(inputs)
+            with keras.StatelessScope():
+                for node in first.nodes:
+                    _store(values, node, run(node, [values[k] for k in node.inputs]))
+            return tuple(values[k] for k in frontier)
+
+        return head, attrs.evolve(self, graph=graph.between(frontier, graph.outputs), context=())
+
+    def given(self, context: Tensors) -> Program:
+        """Return the program with the last of its inputs fixed."""
+        return attrs.evolve(self, context=context)
+
+    def _values(self, inputs: Tensors) -> dict[int, tf.Tensor]:
+        return dict(zip(self.graph.inputs, (*inputs, *self.context), strict=True))
+
+    def _forward(self, inputs: Tensors, *, sinks: bool) -> tuple[dict[int, tf.Tensor], list[tuple[Node, Ran]]]:
+        values = self._values(inputs)
+        explained = set(self.graph.inputs[: len(inputs)])
+        records = []
+        for node in self.graph.nodes:
+            tensors = _distinct([values[k] for k in node.inputs])
+            if not explained & set(node.inputs):
+                _store(values, node, run(node, tensors))
+                continue
+            explained |= set(node.outputs)
+            ran = self._run(node, tensors, sinks=sinks)
+            _store(values, node, ran[0])
+            records.append((node, ran))
+        return values, records
+
+    def _run(self, node: Node, tensors: Sequence[tf.Tensor], *, sinks: bool) -> Ran:
+        if self.plan is None:
+            return run_gradient(node, tensors)
+        if any(inner.site in self.plan.rules for inner in node.inner):
+            return run_opaque(node, self.plan, tensors, sinks=sinks)
+        rule = self.plan.rules.get(node.site)
+        if rule is None:
+            return run_gradient(node, tensors)
+        return run_rule(node, Ruled(rule, node.site, node.operation, self.plan.facts[node.site], sinks), tensors)
+
+
+def _store(values: dict[int, tf.Tensor], node: Node, outputs: Sequence[tf.Tensor]) -> None:
+    values.update(zip(node.outputs, outputs, strict=True))
+
+
+def _distinct(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Return tensors none of which is another: a tape would count the gradient of one that is taken twice twice."""
+    seen: set[int] = set()
+    result = []
+    for tensor in tensors:
+        result.append(tf.identity(tensor) if id(tensor) in seen else tensor)
+        seen.add(id(tensor))
+    return result
+
+
+def _backward(
+    records: Sequence[tuple[Node, Ran]], relevance: dict[int, tf.Tensor | None], tapped: Mapping[int, str]
+) -> tuple[Mapping[str, tf.Tensor], Mapping[str, tf.Tensor]]:
+    """Go through the records from the last to the first, adding to ``relevance`` by key of tensor."""
+    total: dict[str, tf.Tensor] = {}
+    kept: dict[str, tf.Tensor] = {}
+    for node, (outputs, backward) in reversed(records):
+        arrived = [relevance.pop(k, None) for k in node.outputs]
+        for key, output, r in zip(node.outputs, outputs, arrived, strict=True):
+            if key in tapped:
+                kept[tapped[key]] = _or_zeros(r, output)
+        if all(r is None for r in arrived):
+            continue
+        found = backward(*arrived)
+        add_sinks(total, found.sinks)
+        for key, r in zip(node.inputs, found.inputs, strict=True):
+            if r is not None:
+                before = relevance.get(key)
+                relevance[key] = r if before is None else before + r
+    return total, kept
+
+
+def _start(initial: Initial, scores: tf.Tensor) -> tf.Tensor:
+    if callable(initial):
+        return initial(scores)
+    if initial not in {"one", "score"}:
+        raise InvalidParameter(f"Given initial={initial!r}; expected 'one', 'score', or a function of the scores.")
+    return tf.ones_like(scores) if initial == "one" else scores
+
+
+def _or_zeros(relevance: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
+    return tf.zeros_like(like) if relevance is None else relevance

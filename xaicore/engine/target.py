@@ -1,0 +1,41 @@
+"""Targets: one scalar per sample out of a model's output.
+
+``parse`` (numpy) brings every form that a user may write into one; ``Target`` (tensors) is that form in a trace.
+"""
+
+from __future__ import annotations
+
+import attrs
+import tensorflow as tf
+
+from xaicore.engine.target_arrays import OutputSpec
+from xaicore.engine.target_forms import ParsedTarget, TargetSpec, describe, named_output, parse
+from xaicore.engine.target_read import Gather, Largest
+
+__all__ = ["OutputSpec", "ParsedTarget", "Target", "TargetSpec", "describe", "named_output", "parse"]
+
+
+@attrs.frozen(eq=False)
+class Target:
+    """A target inside a trace.
+
+    spec: its static part.  index: int32 (batch, m), entries of ``ParsedTarget.index`` for one of
+    the k targets; None where ``spec.needs_index`` is false.
+    """
+
+    spec: TargetSpec
+    index: tf.Tensor | None = None
+
+    def anchor(self, outputs: tf.Tensor) -> Target:
+        """Return the target with "max" fixed to the largest of these outputs; any other target is fixed already.
+
+        Methods that perturb the input anchor once, on the outputs of the input as it is.
+        """
+        if not isinstance(self.spec.read, Largest):
+            return self
+        return Target(attrs.evolve(self.spec, read=Gather()), self.spec.read.places(outputs))
+
+    def __call__(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Return the scores (batch,); half precision in float32, because scores are read and summed."""
+        half = outputs.dtype in {tf.float16, tf.bfloat16}
+        return self.spec.read(tf.cast(outputs, tf.float32) if half else outputs, self.index)

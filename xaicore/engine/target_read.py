@@ -1,0 +1,92 @@
+"""How one number per sample is read off an output.  Frozen and hashable: equal readers share a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+import attrs
+
+from xaicore.errors import TargetType
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+@attrs.frozen
+class Gather:
+    """score = outputs[index], an index tuple (batch, rank - 1) per sample."""
+
+    def __call__(self, outputs: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+        """Return (batch,)."""
+        import tensorflow as tf
+
+        return tf.gather_nd(outputs, index, batch_dims=1)
+
+
+@attrs.frozen
+class Largest:
+    """score = max over classes of outputs (batch, classes).  ``Target.anchor`` fixes which class that is."""
+
+    def __call__(self, outputs: tf.Tensor, index: tf.Tensor | None) -> tf.Tensor:  # noqa: ARG002  # readers have one signature
+        """Return (batch,)."""
+        return Gather()(outputs, self.places(outputs))
+
+    def places(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Return where the largest output is, int32 (batch, 1); the first of equal ones."""
+        import tensorflow as tf
+
+        return tf.argmax(outputs, axis=-1, output_type=tf.int32)[:, None]
+
+
+@attrs.frozen
+class Signed:
+    """score = plus or minus the one output per sample; index (batch, 1) holds 1 or 0."""
+
+    def __call__(self, outputs: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+        """Return (batch,)."""
+        import tensorflow as tf
+
+        return tf.reshape(outputs, (-1,)) * tf.cast(2 * index[:, 0] - 1, outputs.dtype)
+
+
+@attrs.frozen
+class Contrast:
+    """score = sum of weight * outputs[index] over terms (weight, index), the same for all samples."""
+
+    terms: tuple[tuple[float, tuple[int, ...]], ...]
+
+    def __call__(self, outputs: tf.Tensor, index: tf.Tensor | None) -> tf.Tensor:  # noqa: ARG002  # readers have one signature
+        """Return (batch,)."""
+        import tensorflow as tf
+
+        parts = [tf.constant(weight, outputs.dtype) * outputs[(slice(None), *place)] for weight, place in self.terms]
+        return tf.add_n(parts)
+
+
+def _identity(function: object) -> tuple[int, ...]:
+    """Return what tells functions apart; a bound method is a new object each time it is looked up."""
+    owner = getattr(function, "__self__", None)
+    return (id(function),) if owner is None else (id(owner), id(getattr(function, "__func__", function)))
+
+
+@attrs.frozen
+class Custom:
+    """score = function(outputs).  Compared by identity, so a lambda written anew is traced anew."""
+
+    function: Callable[[tf.Tensor], tf.Tensor] = attrs.field(eq=_identity)
+
+    def __call__(self, outputs: tf.Tensor, index: tf.Tensor | None) -> tf.Tensor:  # noqa: ARG002  # readers have one signature
+        """Return (batch,); what the function returns is checked while it is traced."""
+        import tensorflow as tf
+
+        scores = tf.convert_to_tensor(self.function(outputs))
+        if not scores.dtype.is_floating or not scores.shape.is_compatible_with([outputs.shape[0]]):
+            raise TargetType(
+                f"The target function returned {scores.dtype.name} of shape {tuple(scores.shape)} for outputs of shape "
+                f"{tuple(outputs.shape)}; expected one float per sample, (batch,)."
+            )
+        return tf.ensure_shape(scores, [outputs.shape[0]])
+
+
+Reader: TypeAlias = "Gather | Largest | Signed | Contrast | Custom"

@@ -1,0 +1,222 @@
+"""The tree of errors: one class per mistake.
+
+Every message says what was given, what was expected and what to do.
+Each class also derives from the builtin that it is, so that ``except ValueError`` keeps working.
+
+    XaicoreError
+    ├── NameMistake
+    │   ├── ExpressionSyntax (ValueError)      UnknownName (KeyError)
+    │   ├── FamilyNotInstalled (UnknownName)   BrokenPlugin (ImportError)
+    │   ├── NameClash (ValueError)             InvalidDeclaration (ValueError)
+    │   ├── UnknownParameter (TypeError)       InvalidParameter (ValueError)
+    │   ├── WrongKind (TypeError)              NotExpressible (TypeError)
+    ├── ModelMistake
+    │   ├── NotAKerasModel (TypeError)         LegacyKerasModel (TypeError)
+    │   ├── UnbuiltModel (ValueError)          NoGraph (ValueError)
+    │   ├── UnknownSite (KeyError)             UnsupportedOperation (ValueError)
+    │   ├── RuleNeverMet (ValueError)          PlanBroken (RuntimeError)
+    │   ├── UnreadableModel (ValueError)
+    ├── InputMistake
+    │   ├── InputStructure (ValueError)        InputRank (ValueError)
+    │   ├── InputShape (ValueError)            InputDtype (TypeError)
+    │   ├── InputNotFinite (ValueError)        EmptyInput (ValueError)
+    │   ├── IntegerInput (TypeError)           InvalidArgument (ValueError)
+    │   ├── UnreadableInput (ValueError)
+    ├── TargetMistake
+    │   ├── TargetSyntax (ValueError)          TargetOutOfRange (IndexError)
+    │   ├── TargetLength (ValueError)          TargetType (TypeError)
+    │   ├── TargetNeeded (ValueError)          UnknownOutput (KeyError)
+    ├── PackageMissing (ImportError)
+    └── ResultMistake
+        ├── InvalidExplanation (ValueError)    ResultExists (FileExistsError)
+        ├── UnreadableResult (ValueError)      UnwritableResult (OSError)
+        └── UnknownExtra (KeyError, AttributeError)
+"""
+
+
+class XaicoreError(Exception):
+    """Base of all errors that xaicore raises on purpose."""
+
+    def __str__(self) -> str:
+        """Return the message as it was written: ``KeyError`` would print its representation."""
+        return str(self.args[0]) if self.args else ""
+
+
+class NameMistake(XaicoreError):
+    """A name, an expression or a plugin is wrong."""
+
+
+class ExpressionSyntax(NameMistake, ValueError):
+    """The text is no expression of the grammar."""
+
+
+class UnknownName(NameMistake, KeyError):
+    """No plugin declares this name."""
+
+
+class FamilyNotInstalled(UnknownName):
+    """The family is known, its distribution is not installed."""
+
+
+class BrokenPlugin(NameMistake, ImportError):
+    """A plugin that declares the name could not be imported."""
+
+
+class NameClash(NameMistake, ValueError):
+    """Two distributions claim one family or one bare name."""
+
+
+class InvalidDeclaration(NameMistake, ValueError):
+    """A plugin's table holds a row that breaks the rules for rows."""
+
+
+class UnknownParameter(NameMistake, TypeError):
+    """The part has no parameter of this name."""
+
+
+class InvalidParameter(NameMistake, ValueError):
+    """A parameter's value breaks the law of its part."""
+
+
+class WrongKind(NameMistake, TypeError):
+    """The name exists, but as another kind that cannot serve as the one asked for."""
+
+
+class NotExpressible(NameMistake, TypeError):
+    """The object cannot be written as an expression, for example because it holds a function."""
+
+
+class ModelMistake(XaicoreError):
+    """The model, or its combination with an analyzer, is wrong."""
+
+
+class NotAKerasModel(ModelMistake, TypeError):
+    """The object is no Keras 3 model."""
+
+
+class LegacyKerasModel(ModelMistake, TypeError):
+    """The model was made by tf_keras (Keras 2)."""
+
+
+class UnbuiltModel(ModelMistake, ValueError):
+    """The model has never been called, so that its shapes are unknown."""
+
+
+class NoGraph(ModelMistake, ValueError):
+    """The model cannot be turned into a graph of operations."""
+
+
+class UnknownSite(ModelMistake, KeyError):
+    """The model has no site of this name."""
+
+
+class UnsupportedOperation(ModelMistake, ValueError):
+    """The analyzer has no rule for an operation of the model."""
+
+
+class RuleNeverMet(ModelMistake, ValueError):
+    """No operation of the model meets a rule that the user asked for."""
+
+
+class PlanBroken(ModelMistake, RuntimeError):
+    """What ran differs from what was planned."""
+
+
+class UnreadableModel(ModelMistake, ValueError):
+    """A file holds no model, or none that can be loaded without running code of its author."""
+
+
+class InputMistake(XaicoreError):
+    """The data is wrong."""
+
+
+class InputStructure(InputMistake, ValueError):
+    """The number or the names of the arrays differ from the model's inputs."""
+
+
+class InputRank(InputMistake, ValueError):
+    """An array has another number of axes than the model's input."""
+
+
+class InputShape(InputMistake, ValueError):
+    """An array has the right number of axes and the wrong lengths."""
+
+
+class InputDtype(InputMistake, TypeError):
+    """An array holds no numbers."""
+
+
+class InputNotFinite(InputMistake, ValueError):
+    """An array holds NaN or infinity."""
+
+
+class EmptyInput(InputMistake, ValueError):
+    """There is no sample to explain."""
+
+
+class IntegerInput(InputMistake, TypeError):
+    """An integer input has no gradient; explain the output of its embedding with ``at=``."""
+
+
+class InvalidArgument(InputMistake, ValueError):
+    """An argument of ``explain`` has a value that it cannot have."""
+
+
+class UnreadableInput(InputMistake, ValueError):
+    """A file holds no array and no picture that can be read without running code of its author."""
+
+
+class TargetMistake(XaicoreError):
+    """The target is wrong."""
+
+
+class TargetSyntax(TargetMistake, ValueError):
+    """The text is no target."""
+
+
+class TargetOutOfRange(TargetMistake, IndexError):
+    """The index lies outside the model's output."""
+
+
+class TargetLength(TargetMistake, ValueError):
+    """There are not as many targets as samples, or a target has the wrong number of indices."""
+
+
+class TargetType(TargetMistake, TypeError):
+    """A target is neither an integer, text nor a function."""
+
+
+class TargetNeeded(TargetMistake, ValueError):
+    """The model's output has no default target."""
+
+
+class UnknownOutput(TargetMistake, KeyError):
+    """The model has no output of this name."""
+
+
+class PackageMissing(XaicoreError, ImportError):
+    """A command needs a package, or a file of a package, that is not installed."""
+
+
+class ResultMistake(XaicoreError):
+    """A result cannot be made, written or read."""
+
+
+class InvalidExplanation(ResultMistake, ValueError):
+    """Arrays of an explanation do not fit together."""
+
+
+class ResultExists(ResultMistake, FileExistsError):
+    """A file stands where a result should be written; nothing is overwritten."""
+
+
+class UnreadableResult(ResultMistake, ValueError):
+    """A file is no explanation that this version can read."""
+
+
+class UnwritableResult(ResultMistake, OSError):
+    """A result cannot be written where it should."""
+
+
+class UnknownExtra(ResultMistake, KeyError, AttributeError):
+    """An explanation has no array of this name."""

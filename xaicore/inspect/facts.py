@@ -1,0 +1,96 @@
+"""Facts about each operation that are known before any number is: kind, first, last, signs of the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+import keras
+from keras import layers
+
+from xaicore.inspect.affine import is_affine
+from xaicore.inspect.kinds import activation_of, is_nonnegative, is_relu, kind
+
+if TYPE_CHECKING:
+    from xaicore.inspect.graph import Graph, Node, Site
+
+_KERNEL = frozenset({"conv", "dense"})
+_KEEPS_SIGN = frozenset({"routing", "identity", "max_pooling", "average_pooling", "sum"})
+_KEEPS_INPUT = frozenset({"routing", "identity", "rescaling"})
+_KEEPS_OUTPUT = frozenset({"routing", "identity", "activation", "softmax"})
+
+
+@attrs.frozen
+class Facts:
+    """What is known of one call of an operation.
+
+    kind: see ``xaicore.inspect.kinds``.  affine: it can be read into an affine form.
+    relu: it is, or ends in, a ReLU.
+    first: a kernel layer that the model's input reaches through padding, reshaping and rescaling only.
+    last: the output reaches the end of the model through reshaping and activations only.
+    nonnegative: per input, whether no element can be negative.
+    weighted: relevance of the output is 0 wherever the output is 0 (set by the plan: it depends on the rules).
+    """
+
+    kind: str
+    affine: bool = False
+    relu: bool = False
+    first: bool = False
+    last: bool = False
+    nonnegative: tuple[bool, ...] = ()
+    weighted: bool = False
+
+
+def facts_of(graph: Graph) -> Mapping[Site, Facts]:
+    """Return the facts of every site of a graph, those inside of opaque operations too."""
+    nonnegative: set[int] = set()
+    from_input = set(graph.inputs)
+    last = _last(graph)
+    facts: dict[Site, Facts] = {}
+    for node in graph.nodes:
+        operation, name = node.operation, kind(node.operation)
+        raw = bool(node.inputs) and all(key in from_input for key in node.inputs)
+        for inner in node.inner:
+            facts[inner.site] = alone(inner.operation)
+        facts[node.site] = attrs.evolve(
+            alone(operation),
+            first=raw and name in _KERNEL,
+            last=bool(last & set(node.outputs)),
+            nonnegative=tuple(key in nonnegative for key in node.inputs),
+        )
+        if raw and name in _KEEPS_INPUT:
+            from_input |= set(node.outputs)
+        if _is_nonnegative(node, name, nonnegative):
+            nonnegative |= set(node.outputs)
+    return facts
+
+
+def alone(operation: keras.Operation) -> Facts:
+    """Return what an operation tells without its surroundings."""
+    inputs = (False,)
+    return Facts(kind(operation), is_affine(operation), is_relu(activation_of(operation)), nonnegative=inputs)
+
+
+def _is_nonnegative(node: Node, name: str, nonnegative: set[int]) -> bool:
+    operation = node.operation
+    if name not in {"identity", "routing"} and is_nonnegative(activation_of(operation)):
+        return True
+    if name not in _KEEPS_SIGN or not node.inputs or not all(key in nonnegative for key in node.inputs):
+        return False
+    if isinstance(operation, layers.Subtract) or type(operation).__name__ == "Subtract":
+        return False
+    if type(operation).__name__ == "Pad":
+        return not getattr(operation, "constant_values", None)  # pads with zeros, or with the tensor's own values
+    # A sum with a constant may be negative; every tensor that it adds is among the inputs otherwise.
+    return (
+        name != "sum" or isinstance(operation, layers.Layer) or len(keras.tree.flatten(node.args)) == len(node.inputs)
+    )
+
+
+def _last(graph: Graph) -> set[int]:
+    keys = set(graph.outputs)
+    for node in reversed(graph.nodes):
+        if keys & set(node.outputs) and kind(node.operation) in _KEEPS_OUTPUT:
+            keys |= set(node.inputs)
+    return keys

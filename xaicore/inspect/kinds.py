@@ -1,0 +1,129 @@
+"""The kind of an operation: which rules and conditions it meets.
+
+One table, by class.  Layers are matched by ``isinstance``, so that subclasses count;
+operations of ``keras.ops`` have no public classes and are matched by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+from keras import layers
+
+LAYERS: tuple[tuple[str, tuple[type, ...]], ...] = (
+    ("conv", (layers.Conv1D, layers.Conv2D, layers.Conv3D)),
+    ("conv", (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)),
+    ("conv", (layers.DepthwiseConv1D, layers.DepthwiseConv2D)),
+    ("dense", (layers.Dense, layers.EinsumDense)),
+    ("norm", (layers.BatchNormalization,)),
+    ("sum", (layers.Add, layers.Average, layers.Subtract)),
+    ("average_pooling", (layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D)),
+    (
+        "average_pooling",
+        (layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D),
+    ),
+    ("max_pooling", (layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D)),
+    ("max_pooling", (layers.GlobalMaxPooling1D, layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D)),
+    ("softmax", (layers.Softmax,)),
+    ("activation", (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.PReLU)),
+    ("identity", (layers.Identity, layers.Dropout, layers.GaussianDropout, layers.AlphaDropout)),
+    ("identity", (layers.GaussianNoise, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D)),
+    ("identity", (layers.ActivityRegularization,)),
+    ("rescaling", (layers.Rescaling, layers.Normalization)),
+    ("routing", (layers.Flatten, layers.Reshape, layers.Permute, layers.RepeatVector, layers.Concatenate)),
+    ("routing", (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)),
+    ("routing", (layers.Cropping1D, layers.Cropping2D, layers.Cropping3D)),
+    ("routing", (layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D)),
+    ("routing", (layers.CenterCrop,)),
+    ("embedding", (layers.Embedding,)),
+)
+OPERATIONS: dict[str, str] = {
+    **dict.fromkeys(("Add", "Subtract", "Sum"), "sum"),
+    **dict.fromkeys(("Mean", "AveragePool", "AdaptiveAveragePool"), "average_pooling"),
+    **dict.fromkeys(("Max", "Amax", "MaxPool", "AdaptiveMaxPool"), "max_pooling"),
+    **dict.fromkeys(("Softmax", "LogSoftmax"), "softmax"),
+    **dict.fromkeys(("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Silu", "Sigmoid"), "activation"),
+    **dict.fromkeys(("HardSigmoid", "HardSilu", "HardTanh", "LogSigmoid", "Softplus", "Softsign"), "activation"),
+    **dict.fromkeys(("Tanh", "TanhShrink", "SoftShrink", "HardShrink", "Squareplus", "Threshold"), "activation"),
+    **dict.fromkeys(("Reshape", "Ravel", "Transpose", "Moveaxis", "Swapaxes", "Squeeze", "ExpandDims"), "routing"),
+    **dict.fromkeys(("Concatenate", "Hstack", "Vstack", "Dstack", "Stack", "Unstack", "Split"), "routing"),
+    **dict.fromkeys(("Pad", "GetItem", "Slice", "Take", "Flip", "Fliplr", "Flipud", "Roll", "Rot90"), "routing"),
+    **dict.fromkeys(("Tile", "Repeat", "BroadcastTo", "DepthToSpace", "SpaceToDepth"), "routing"),
+    **dict.fromkeys(("Cast", "Copy", "ConvertToTensor"), "identity"),
+}
+# Kinds whose gradient only moves relevance to the inputs that it came from.
+ROUTING = frozenset({"routing", "max_pooling", "identity"})
+
+_ELEMENTWISE = ("elu", "selu", "celu", "gelu", "silu", "leaky_relu", "tanh", "softsign", "mish", "log_sigmoid")
+_NONNEGATIVE = ("relu", "relu6", "sigmoid", "softplus", "exponential", "hard_sigmoid", "softmax")
+
+
+def _named(names: tuple[str, ...]) -> tuple[Callable[..., object], ...]:
+    return tuple(keras.activations.get(name) for name in names)
+
+
+def kind(operation: keras.Operation) -> str:
+    """Return the kind of an operation, "other" where no table knows it."""
+    if isinstance(operation, layers.Activation):
+        return _activation_kind(operation.activation)
+    if isinstance(operation, layers.ReLU) and operation.threshold:
+        return "other"
+    if isinstance(operation, layers.Layer):
+        return next((name for name, classes in LAYERS if isinstance(operation, classes)), "other")
+    return OPERATIONS.get(type(operation).__name__, "other")
+
+
+def _activation_kind(function: object) -> str:
+    if function is keras.activations.linear:
+        return "identity"
+    if isinstance(function, layers.Layer):
+        return kind(function)
+    return "softmax" if function in _named(("softmax", "log_softmax")) else "activation"
+
+
+def activation_of(operation: keras.Operation) -> object:
+    """Return the activation function of an operation: a function, a layer, or None where it is linear.
+
+    An activation layer is its own activation.
+    """
+    if kind(operation) in {"activation", "softmax"} and not isinstance(operation, layers.Activation):
+        return operation
+    function = getattr(operation, "activation", None)
+    return None if function is keras.activations.linear else function
+
+
+def is_relu(activation: object) -> bool:
+    """Return whether an activation (see ``activation_of``) is max(z, 0), cut at the top or not.
+
+    By identity and by instance: a ReLU layer given as ``activation=`` has no name to go by.
+    """
+    if isinstance(activation, layers.ReLU):
+        return not activation.negative_slope and not activation.threshold
+    if type(activation).__name__ in {"Relu", "Relu6"} and isinstance(activation, keras.Operation):
+        return True
+    return activation in _named(("relu", "relu6"))
+
+
+def is_unbounded_relu(activation: object) -> bool:
+    """Return whether an activation is exactly max(z, 0)."""
+    if isinstance(activation, layers.ReLU):
+        return is_relu(activation) and activation.max_value is None
+    return type(activation).__name__ == "Relu" or activation is keras.activations.relu
+
+
+def is_nonnegative(activation: object) -> bool:
+    """Return whether an activation never returns a negative number."""
+    if is_relu(activation) or isinstance(activation, layers.Softmax):
+        return True
+    if isinstance(activation, keras.Operation):
+        return type(activation).__name__ in {"Sigmoid", "Softplus", "HardSigmoid", "Softmax", "Exp"}
+    return activation in _named(_NONNEGATIVE)
+
+
+def head_kind(activation: object) -> str | None:
+    """Return "softmax" or "sigmoid" where an activation is the head of a classifier, else None."""
+    for name in ("softmax", "sigmoid"):
+        if activation is keras.activations.get(name) or type(activation).__name__.lower() == name:
+            return name
+    return None

@@ -1,0 +1,181 @@
+"""The laws of analyzers and filters, one function each: it returns where the law holds and raises where it does not.
+
+@pytest.mark.parametrize("law", ANALYZER_LAWS)
+@pytest.mark.parametrize("expression", expressions("analyzer"))
+def test_law(law, expression):
+law(expression)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+import xaicore
+from xaicore.analyzer import AnalyzerBase, Filtered
+from xaicore.testing.models import MODELS, float64_twin, inputs_of, rows_of
+
+if TYPE_CHECKING:
+    from xaicore.explanation import Explanation
+
+BATCH = 5
+# Samples of one batch differ by where a BLAS or convolution kernel cuts it: a few units of float32's 1.2e-7,
+# times the condition of the quotients in relevance rules (up to 7e-4 for epsilon = 1e-7).
+BETWEEN_BATCHES = 1e-3
+# float64 has 2.2e-16; the same conditions on sums of a few hundred terms leave 1e-10.
+IN_FLOAT64 = 1e-9
+
+
+def expressions(kind: str) -> tuple[str, ...]:
+    """Return every registered name that can be built as this kind without parameters, lifted ones too."""
+    found = []
+    for row in xaicore.available():
+        try:
+            xaicore.get(row.name, kind)
+        except (xaicore.errors.WrongKind, xaicore.errors.NameMistake):
+            continue
+        found.append(row.name)
+    return tuple(found)
+
+
+def _explain(expression: str, model: keras.Model, x: object) -> Explanation:
+    return xaicore.get_analyzer(expression).explain(model, x, target=1, verbose=0)
+
+
+def _arrays(explanation: Explanation) -> list[np.ndarray]:
+    return keras.tree.flatten(explanation.attributions)  # type: ignore[no-any-return]
+
+
+def _differ(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the largest difference, relative to the largest entry of each sample."""
+    axes = tuple(range(1, a.ndim))
+    size = np.maximum(np.abs(a).max(axis=axes, keepdims=True), np.finfo(np.float32).tiny)
+    return float((np.abs(a - b) / size).max())
+
+
+def canonical(expression: str) -> None:
+    """``get(str(a)) == a``, with an equal hash."""
+    analyzer = xaicore.get_analyzer(expression)
+    again = xaicore.get_analyzer(str(analyzer))
+    assert again == analyzer, f"{expression}: {analyzer} came back as {again}"
+    assert hash(again) == hash(analyzer), f"{expression}: equal values with different hashes"
+
+
+def shaped_and_finite(expression: str) -> None:
+    """Attributions are shaped like the inputs, every array has the sample on axis 0, all numbers are finite."""
+    for make in MODELS.values():
+        model = make()
+        x = inputs_of(model, BATCH)
+        explanation = _explain(expression, model, x)
+        for a, given in zip(_arrays(explanation), keras.tree.flatten(x), strict=True):
+            assert a.shape == given.shape, f"{expression}: {a.shape} for an input of {given.shape}"
+        for name, array in [("scores", explanation.scores), *explanation.extras.items()]:
+            assert len(array) == BATCH, f"{expression}: {name} has {len(array)} entries for {BATCH} samples"
+            assert np.isfinite(array).all(), f"{expression}: {name} is not finite"
+        assert all(np.isfinite(a).all() for a in _arrays(explanation)), f"{expression}: not finite"
+
+
+def per_sample(expression: str) -> None:
+    """A sample's explanation does not depend on its batch mates; the same batch gives the same bits."""
+    for make in MODELS.values():
+        model = make()
+        x = inputs_of(model, BATCH)
+        analyzer = xaicore.get_analyzer(expression)
+        together = analyzer.explain(model, x, target=1, verbose=0)
+        again = analyzer.explain(model, x, target=1, verbose=0)
+        one_by_one = analyzer.explain(model, x, target=1, batch_size=1, verbose=0)
+        for a, b, c in zip(_arrays(together), _arrays(again), _arrays(one_by_one), strict=True):
+            assert np.array_equal(a, b), f"{expression}: two runs on one batch differ"
+            assert _differ(a, c) < BETWEEN_BATCHES, f"{expression}: alone and in a batch differ by {_differ(a, c):.1e}"
+
+
+def agrees_with_float64(expression: str) -> None:
+    """In float64 a batch and its samples agree to 1e-9, and float32 agrees with float64."""
+    model = MODELS["convolutional"]()
+    twin = float64_twin(model)
+    x = inputs_of(model, BATCH)
+    (narrow,) = _arrays(_explain(expression, model, x))
+    (exact,) = _arrays(_explain(expression, twin, np.asarray(x, np.float64)))
+    wide = np.asarray(x, np.float64)
+    (alone,) = _arrays(xaicore.get_analyzer(expression).explain(twin, wide, target=1, batch_size=1, verbose=0))
+    assert exact.dtype == np.float64
+    assert _differ(exact, alone) < IN_FLOAT64
+    assert _differ(exact, narrow) < BETWEEN_BATCHES
+
+
+def one_trace(expression: str) -> None:
+    """One trace per analyzer and model, whatever the batch size."""
+    model = MODELS["convolutional"]()
+    x = inputs_of(model, BATCH)
+    analyzer = xaicore.get_analyzer(expression)
+    bound = analyzer.bind(model)
+    for size in (BATCH, 2, 1):
+        analyzer.explain(model, rows_of(x, slice(size)), target=1, verbose=0)
+    assert analyzer.bind(model) is bound
+    assert bound.traces == 1, f"{expression}: {bound.traces} traces"
+
+
+def leaves_the_model_alone(expression: str) -> None:
+    """Weights, configuration, instance attributes, nodes and predictions are what they were."""
+    for make in MODELS.values():
+        model = make()
+        x = inputs_of(model, BATCH)
+        before = _state(model, x)
+        _explain(expression, model, x)
+        after = _state(model, x)
+        assert before[0] == after[0], f"{expression}: the model was changed"
+        assert all(np.array_equal(a, b) for a, b in zip(before[1], after[1], strict=True))
+
+
+def _state(model: keras.Model, x: object) -> tuple[object, list[np.ndarray]]:
+    every = model._flatten_layers()  # noqa: SLF001  # no public way that enters all layers
+    attributes = [(layer.name, sorted(layer.__dict__), len(layer._inbound_nodes)) for layer in every]  # noqa: SLF001
+    losses = [len(layer._losses) for layer in every]  # noqa: SLF001
+    return (str(model.get_config()), attributes, losses), [*model.get_weights(), np.asarray(model(x))]
+
+
+def claims_hold(expression: str) -> None:
+    """Where conservation or completeness is claimed: the residual is reported, and equals what is missing."""
+    analyzer = xaicore.get_analyzer(expression)
+    if not analyzer.claims:
+        return
+    model = float64_twin(MODELS["convolutional"]())
+    explanation = _explain(expression, model, inputs_of(model, BATCH))
+    total = sum(a.sum(axis=tuple(range(1, a.ndim))) for a in _arrays(explanation))
+    assert explanation.residual is not None, f"{expression} claims {set(analyzer.claims)} and reports no residual"
+    if "conservation" in analyzer.claims:
+        assert np.allclose(explanation.residual, total - explanation.scores, rtol=0, atol=1e-12 * np.abs(total).max())
+
+
+def filters_nothing_across_samples(expression: str) -> None:
+    """A filter is per sample, keeps the batch axis and stays finite on zeros."""
+    import tensorflow as tf
+
+    one = xaicore.get_filter(expression)
+    x = np.random.default_rng(0).normal(size=(BATCH, 4, 4, 3)).astype(np.float32)
+    x[2] = 0
+    whole = one(tf.constant(x)).numpy()
+    alone = np.concatenate([one(tf.constant(x[i : i + 1])).numpy() for i in range(BATCH)])
+    assert np.array_equal(whole, alone), f"{expression} mixes samples"
+    assert np.isfinite(whole).all()
+    analyzer = xaicore.get_analyzer("gradient") | expression
+    assert isinstance(analyzer, Filtered)
+    assert isinstance(analyzer, AnalyzerBase)
+    assert xaicore.get_analyzer(str(analyzer)) == analyzer
+
+
+Law = Callable[[str], None]
+
+ANALYZER_LAWS: tuple[Law, ...] = (
+    canonical,
+    shaped_and_finite,
+    per_sample,
+    agrees_with_float64,
+    one_trace,
+    leaves_the_model_alone,
+    claims_hold,
+)
+FILTER_LAWS: tuple[Law, ...] = (filters_nothing_across_samples,)
