@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ import tensorflow as tf
 from keras import layers
 
 import xaicore
-from xaicore.errors import LegacyKerasModel, NotAKerasModel, UnbuiltModel
+from xaicore.engine.program import Program
+from xaicore.errors import IntegerInput, LegacyKerasModel, NotAKerasModel, UnbuiltModel
 from xaicore.inspect.read import read_graph
 
 
@@ -76,3 +79,54 @@ def test_a_model_that_takes_a_dictionary_is_explained_as_one() -> None:
     kernel = np.asarray(model.layers[-1].kernel)[:, 0]
     np.testing.assert_allclose(explanation.attributions["b"], np.tile(kernel[:2], (4, 1)), rtol=1e-6)
     np.testing.assert_allclose(explanation.attributions["a"], np.tile(kernel[2:], (4, 1)), rtol=1e-6)
+
+
+class Masked(keras.Model):
+    """A subclassed model with a mask on the way to attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = layers.Embedding(9, 6, mask_zero=True, name="embedding")
+        self.attention = layers.MultiHeadAttention(2, 3, name="attention")
+        self.mean = layers.GlobalAveragePooling1D(name="mean")
+
+    def call(self, tokens: tf.Tensor) -> tf.Tensor:
+        h = self.embedding(tokens)
+        return self.mean(self.attention(h, h))
+
+
+def functional_with_mask() -> keras.Model:
+    tokens = keras.Input((5,), dtype="int32")
+    h = layers.Embedding(9, 6, mask_zero=True, name="embedding")(tokens)
+    h = layers.MultiHeadAttention(2, 3, name="attention")(h, h)
+    return keras.Model(tokens, layers.GlobalAveragePooling1D(name="mean")(h))
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask:UserWarning")  # Keras, of its own layers
+@pytest.mark.parametrize("make", [functional_with_mask, Masked])
+def test_masks_reach_attention_as_they_do_in_the_model(make: Callable[[], keras.Model]) -> None:
+    """Without the mask the padded positions would be attended to, and nobody would see it."""
+    model = make()
+    tokens = np.array([[1, 2, 3, 0, 0], [4, 5, 6, 7, 8]], np.int32)
+    expected = np.asarray(model(tokens))
+    graph = read_graph(model)
+
+    outputs = tf.function(lambda t: Program(graph, graph).outputs((t,)), autograph=False)(tf.constant(tokens))
+
+    # The same operations, eager and compiled.
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask:UserWarning")  # Keras, of its own layers
+def test_zeros_are_never_given_for_an_input_that_has_no_gradient() -> None:
+    """A subclassed model does not say that its input is integers; the zeros would look like an explanation."""
+    model = Masked()
+    tokens = np.array([[1, 2, 3, 4, 5]], np.int32)
+    model(tokens)
+
+    with pytest.raises(IntegerInput, match="at="):
+        xaicore.get_analyzer("gradient").explain(model, tokens, target=0, verbose=0)
+    explanation = xaicore.get_analyzer("gradient", at="embedding").explain(model, tokens, target=0, verbose=0)
+
+    assert explanation.attributions.shape == (1, 5, 6)
+    assert np.abs(explanation.attributions).max() > 0

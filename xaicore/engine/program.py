@@ -13,7 +13,7 @@ from xaicore.engine.execute import Ran, Ruled, add_sinks, run, run_gradient, run
 from xaicore.engine.plan import Plan, decide
 from xaicore.engine.shadow import run_opaque
 from xaicore.engine.vjp import vjp
-from xaicore.errors import InvalidParameter
+from xaicore.errors import IntegerInput, InvalidParameter
 from xaicore.protocols import Initial, Pull, RuleMap, Tensors
 
 if TYPE_CHECKING:
@@ -65,8 +65,20 @@ class Program:
             relevance = {self.graph.outputs[0]: pullback(_start(initial, scores))[0]}
             total, kept = _backward(records, relevance, tapped)
         explained = self.graph.inputs[: len(inputs)]
+        for key in explained:
+            if relevance.get(key) is None and self.graph.reaches(key):
+                raise IntegerInput(
+                    f"No gradient comes back to the input {self._name(key)!r}, though the output depends on it: it is "
+                    "rounded, looked up or compared on the way. Explain the output of the operation that does this: "
+                    f"at= one of {', '.join(str(n.site) for n in self.graph.nodes[:5])}, ..."
+                )
+        # What the output does not depend on has no relevance.
         found = tuple(_or_zeros(relevance.get(k), x) for k, x in zip(explained, inputs, strict=True))
         return Pull(scores, found, total, kept)
+
+    def _name(self, key: int) -> str:
+        graph = self.whole
+        return graph.input_names[graph.inputs.index(key)] if key in graph.inputs else f"tensor {key}"
 
     def with_rules(self, rules: RuleMap, *, otherwise: str = "gradient", required: Sequence[str] = ()) -> Program:
         """Return the program with rules; see ``plan.decide`` for the arguments and errors."""

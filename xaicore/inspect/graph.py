@@ -133,6 +133,14 @@ class Graph:
                 around += [k for k in node.inputs if k not in dependent | made and k not in around]
         return tuple(around)
 
+    def reaches(self, key: int) -> bool:
+        """Return whether an output depends on a tensor."""
+        reached = {key}
+        for node in self.nodes:
+            if reached & set(node.inputs):
+                reached |= set(node.outputs)
+        return bool(reached & set(self.outputs))
+
     def consumers(self, key: int) -> tuple[Node, ...]:
         """Return the nodes that take a tensor."""
         return tuple(node for node in self.nodes if key in node.inputs)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import keras
 from keras import layers
+from keras.src.backend import get_keras_mask  # no public name
 from keras.src.models.functional import Functional  # no public name
 
 from xaicore.errors import LegacyKerasModel, NoGraph, NotAKerasModel, UnbuiltModel
@@ -104,7 +105,8 @@ def _walk_function(walk: Walk, function: keras.Function, inputs: Sequence[Ref], 
             if not node.operation or node.is_input:
                 continue
             args, kwargs = node.arguments.fill_in(known)
-            refs = _walk_operation(walk, node.operation, args, kwargs, node.outputs, prefix)
+            masked = any(get_keras_mask(t) is not None for t in node.input_tensors)
+            refs = _walk_operation(walk, node.operation, args, kwargs, node.outputs, prefix, masked=masked)
             known.update({id(t): r for t, r in zip(node.outputs, refs, strict=True)})
     return [known[id(t)] for t in function.outputs]
 
@@ -116,6 +118,8 @@ def _walk_operation(
     kwargs: Mapping[str, object],
     outputs: Sequence[keras.KerasTensor],
     prefix: str,
+    *,
+    masked: bool,
 ) -> list[Ref]:
     path = prefix + operation.name
     function = _function_of(operation)
@@ -129,7 +133,8 @@ def _walk_operation(
             args = tuple(walk.add(stage, f"{path}/{stage.name}", args, {}, made))
         return list(args)  # type: ignore[arg-type]
     if _is_composite(operation):
-        inlined = _inline(walk, operation, args, kwargs, path + "/")
+        # Keras hands a mask to the layer that is called, and symbolic calls of what is inside would not see it.
+        inlined = None if masked else _inline(walk, operation, args, kwargs, path + "/")
         if inlined is not None:
             return inlined
         inner, _ = trace_opaque(operation, path, args, kwargs, walk.specs)
