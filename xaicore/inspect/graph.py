@@ -123,23 +123,24 @@ class Graph:
     def frontier(self, keys: Sequence[int]) -> tuple[int, ...]:
         """Return the tensors that the outputs need beside the given ones: what runs around a cut."""
         tail, made = self.between(keys, self.outputs), set(keys)
-        dependent = set(keys)
-        for node in tail.nodes:
-            if dependent & set(node.inputs):
-                dependent |= set(node.outputs)
+        dependent = tail.dependents(keys)
         around: list[int] = []
         for node in tail.nodes:
             if dependent & set(node.outputs):
                 around += [k for k in node.inputs if k not in dependent | made and k not in around]
         return tuple(around)
 
+    def dependents(self, keys: Iterable[int]) -> set[int]:
+        """Return the given tensors and all that depend on them."""
+        found = set(keys)
+        for node in self.nodes:
+            if found & set(node.inputs):
+                found |= set(node.outputs)
+        return found
+
     def reaches(self, key: int) -> bool:
         """Return whether an output depends on a tensor."""
-        reached = {key}
-        for node in self.nodes:
-            if reached & set(node.inputs):
-                reached |= set(node.outputs)
-        return bool(reached & set(self.outputs))
+        return not self.dependents((key,)).isdisjoint(self.outputs)
 
     def consumers(self, key: int) -> tuple[Node, ...]:
         """Return the nodes that take a tensor."""
