@@ -24,14 +24,21 @@ class AnalyzerBase:
     """Base of analyzers: frozen attrs classes whose one method of their own is ``attribute``.
 
     Fields are all that changes the numbers.  ``score`` ("logit" or "probability") is a field or follows ``inner``.
+    compiled: whether ``bind`` compiles the step.
+    maps: whether attributions are one map of positions, (batch, *positions, 1), and not shaped like the inputs.
     """
 
     compiled: ClassVar[bool] = True
+    maps: ClassVar[bool] = False
 
     @property
     def claims(self) -> frozenset[str]:
         """The laws that the analyzer answers for: "conservation", "completeness"."""
         return frozenset()
+
+    def explained_site(self, program: Program) -> str | None:  # noqa: ARG002  # some choose by the program
+        """Return the site whose output is explained or looked at: the field ``at``; None for the model's inputs."""
+        return getattr(self, "at", None)
 
     def attribute(self, program: Program) -> Step:
         """Return the pure step of this analyzer on this program."""
@@ -175,7 +182,7 @@ def at_site(analyzer: AnalyzerBase, site: str, program: Program) -> Step:
         raise InvalidParameter(f"Given at={site!r}; expected the text of a site, as `analyzer.plan(model)` lists them.")
     head, tail = program.cut(site)
     inside: AnalyzerBase = attrs.evolve(analyzer, at=None)  # type: ignore[misc]  # every analyzer is an attrs class
-    count = len(program.graph.node(site).outputs) if site not in program.graph.input_names else 1
+    count = len(program.tensors_at(site))  # type: ignore[attr-defined]
     whole: Callable[[Program], Step] = inside.attribute
     whole(tail)  # so that what is wrong with the plan is said before the trace
 

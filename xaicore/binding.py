@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from xaicore.engine.head import scored, strip_head
-from xaicore.engine.plan import Plan, decide
+from xaicore.engine.plan import Plan, PlanRow, decide
 from xaicore.engine.program import Program
 from xaicore.engine.target import OutputSpec, ParsedTarget, Target, TargetSpec, parse
 from xaicore.errors import IntegerInput, InvalidArgument, TargetNeeded, UnknownOutput
@@ -175,16 +175,26 @@ def score_of(analyzer: object) -> str:
 
 
 def is_cut(analyzer: object) -> bool:
-    """Return whether an analyzer, or one inside, explains an inner tensor (``at=``)."""
+    """Return whether an analyzer, or one inside, explains an inner tensor (``at=``) or gives a map of positions."""
     inner = getattr(analyzer, "inner", None)
-    return getattr(analyzer, "at", None) is not None or (inner is not None and is_cut(inner))
+    own = getattr(analyzer, "at", None) is not None or getattr(analyzer, "maps", False)
+    return own or (inner is not None and is_cut(inner))
 
 
 def plan_of(analyzer: object, program: Program) -> Plan:
     """Return the plan of an analyzer, or of the analyzer inside; all gradient where there are no rules."""
-    at = getattr(analyzer, "at", None)
-    if at is not None:
-        program = program.cut(at)[1]
+    find = getattr(analyzer, "explained_site", None)
+    site = None if find is None else find(program)
+    if site is None:
+        return _plan_inside(analyzer, program)
+    names = {str(node.site): type(node.operation).__name__ for node in program.graph.nodes}
+    why = "chosen by position and shape" if getattr(analyzer, "at", None) is None else "named by at="
+    row = PlanRow(site, names.get(site, "InputLayer"), "explained", "", why)
+    plan = _plan_inside(analyzer, program.cut(site)[1])
+    return attrs.evolve(plan, rows=(row, *plan.rows))
+
+
+def _plan_inside(analyzer: object, program: Program) -> Plan:
     rule_map = getattr(analyzer, "rule_map", None)
     if rule_map is not None:
         rules, otherwise = rule_map()

@@ -9,10 +9,12 @@ import types
 import pytest
 
 import xaicore
+import xaicore_cam
 import xaicore_gradient
+import xaicore_ig
 import xaicore_lrp
 
-PACKAGES = (xaicore, xaicore_gradient, xaicore_lrp)
+PACKAGES = (xaicore, xaicore_cam, xaicore_gradient, xaicore_ig, xaicore_lrp)
 MODULES = sorted(
     found.name
     for package in PACKAGES
@@ -48,6 +50,6 @@ def test_versions_are_one():
     """One version for all distributions, written in one place."""
     from importlib import metadata
 
-    names = ("xaicore", "xaicore-gradient", "xaicore-lrp")
+    names = ("xaicore", "xaicore-cam", "xaicore-gradient", "xaicore-ig", "xaicore-lrp")
 
     assert {metadata.version(name) for name in names} == {xaicore.__version__}

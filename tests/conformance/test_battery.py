@@ -17,6 +17,10 @@ COMPOSED = (
     "lrp.composite(rule=lrp.epsilon(epsilon=0.1), input=lrp.flat, conv=lrp.alpha1beta0, dense=lrp.z)",
     "gradient.input_times_gradient(score='probability')",
     "smoothgrad(smoothgrad(n=2), n=2, seed=3)",
+    "ig(inner=smoothgrad(n=2), n_steps=3)",
+    "ig(n_steps=4) | abs | normalize",
+    "smoothgrad(cam.gradcam, n=3)",
+    "cam.gradcam(relu=False) | normalize",
 )
 # A channel filter changes the shape, which the laws on shapes do not expect of an analyzer.
 KEEPS_SHAPE = tuple(e for e in COMPOSED if "absmax" not in e)

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class PlanRow:
-    """What one site gets: action is "rule", "gradient" or "unsupported"; rule its expression; why the reason."""
+    """What one site gets: action is "rule", "gradient" or "unsupported"; rule its expression; why the reason.
+
+    "explained" marks the site whose output is explained or looked at instead of the inputs; what runs before it gets
+    no row.
+    """
 
     site: str
     operation: str

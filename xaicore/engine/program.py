@@ -91,7 +91,7 @@ class Program:
         not traced.  ``tail.given(around)`` fixes what runs around, so that the site's output alone is explained.
         """
         graph = self.graph
-        keys = (graph.inputs[graph.input_names.index(site)],) if site in graph.input_names else graph.node(site).outputs
+        keys = self.tensors_at(site)
         frontier = (*keys, *graph.frontier(keys))
         first = graph.between(graph.inputs, frontier)
 
@@ -103,6 +103,12 @@ class Program:
             return tuple(values[k] for k in frontier)
 
         return head, attrs.evolve(self, graph=graph.between(frontier, graph.outputs), context=())
+
+    def tensors_at(self, site: str) -> tuple[int, ...]:
+        """Return the keys of what a site returns, or of the input of this name: the first tensors of a cut's head."""
+        graph = self.graph
+        named = site in graph.input_names
+        return (graph.inputs[graph.input_names.index(site)],) if named else graph.node(site).outputs
 
     def given(self, context: Tensors) -> Program:
         """Return the program with the last of its inputs fixed."""

@@ -45,7 +45,7 @@ def normal(
     Args:
         ids: int64 (batch,), the samples' ids.
         seed: Taken modulo 2^64.
-        draw: Number of the draw, an int or a scalar integer tensor (the counter of a loop).
+        draw: Number of the draw, an int, a scalar integer tensor (the counter of a loop), or one per row, (batch,).
         stream: Tells several tensors of one draw apart.
         shape: Shape per sample; a tensor where it is known only when run.
         dtype: A floating type.  Half precision is rounded from float32; the largest magnitude is 5.8.

@@ -16,6 +16,7 @@ import numpy as np
 
 import xaicore
 from xaicore.analyzer import AnalyzerBase, Filtered
+from xaicore.binding import is_cut
 from xaicore.testing.models import MODELS, float64_twin, inputs_of, rows_of
 
 if TYPE_CHECKING:
@@ -70,8 +71,14 @@ def shaped_and_finite(expression: str) -> None:
         model = make()
         x = inputs_of(model, BATCH)
         explanation = _explain(expression, model, x)
-        for a, given in zip(_arrays(explanation), keras.tree.flatten(x), strict=True):
-            assert a.shape == given.shape, f"{expression}: {a.shape} for an input of {given.shape}"
+        expected = [given.shape for given in keras.tree.flatten(x)]
+        if is_cut(xaicore.get_analyzer(expression)):  # one map, in the size of one input
+            (a,) = _arrays(explanation)
+            maps = [(*shape[:-1], 1) for shape in expected]
+            assert a.shape in maps, f"{expression}: a map of {a.shape} for inputs of {expected}"
+        else:
+            for a, shape in zip(_arrays(explanation), expected, strict=True):
+                assert a.shape == shape, f"{expression}: {a.shape} for an input of {shape}"
         for name, array in [("scores", explanation.scores), *explanation.extras.items()]:
             assert len(array) == BATCH, f"{expression}: {name} has {len(array)} entries for {BATCH} samples"
             assert np.isfinite(array).all(), f"{expression}: {name} is not finite"

@@ -15,6 +15,7 @@ from xaicore.engine.random import normal
 from xaicore.engine.target import OutputSpec, Target, parse
 from xaicore.errors import IntegerInput, InvalidParameter
 from xaicore.filters import SumChannels
+from xaicore.inspect.graph import Graph, Spec
 from xaicore.protocols import Attribution
 from xaicore_gradient.smoothgrad import SmoothGrad
 
@@ -26,6 +27,21 @@ WEIGHTS = tuple(RNG.normal(size=(CLASSES, *shape)) for shape in SHAPES)
 
 class Cubic:
     """The program.  Integer inputs are read, and have no gradient."""
+
+    context = ()
+    graph = Graph(
+        nodes=(),
+        inputs=(0, 1),
+        input_names=("a", "b"),
+        outputs=(0,),
+        output_names=("y",),
+        specs={key: Spec((None, *shape), "float32") for key, shape in enumerate(SHAPES)},
+        structure=None,
+    )
+
+    def given(self, context):
+        assert context == ()
+        return self
 
     def outputs(self, inputs):
         return tf.add_n(

@@ -10,7 +10,8 @@ from keras import layers
 import xaicore
 from xaicore.errors import InvalidParameter
 from xaicore_lrp.composite import Composite
-from xaicore_lrp.rules import AlphaBeta, Epsilon, Flat
+from xaicore_lrp.rules import AlphaBeta, Epsilon
+from xaicore_lrp.spread import Flat
 from xaicore_lrp.table import ROWS
 
 # float64: sums of some hundred terms of size one.

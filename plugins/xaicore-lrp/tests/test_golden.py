@@ -12,7 +12,8 @@ import pytest
 import xaicore
 from xaicore.backward import Backward
 from xaicore.testing.models import float64_twin
-from xaicore_lrp.rules import AlphaBeta, Epsilon, Flat, WSquare
+from xaicore_lrp.rules import AlphaBeta, Epsilon
+from xaicore_lrp.spread import Flat, WSquare
 from xaicore_lrp.structure import Pass, Proportional
 
 # Sums of some hundred float64 products, through up to ten operations, relative to the sample's largest entry.

@@ -16,7 +16,8 @@ from xaicore.inspect.affine import read_affine
 from xaicore.inspect.facts import alone
 from xaicore.inspect.graph import Site
 from xaicore.protocols import OpCall
-from xaicore_lrp.rules import AlphaBeta, Epsilon, Flat, WSquare
+from xaicore_lrp.rules import AlphaBeta, Epsilon
+from xaicore_lrp.spread import Flat, WSquare
 
 if TYPE_CHECKING:
     import keras

@@ -14,6 +14,7 @@ from xaicore.protocols import Analyzer, Attribution
 from xaicore.values import choice, integer, optional, real, text
 
 if TYPE_CHECKING:
+    from xaicore.engine.copies import Repeat
     from xaicore.engine.target import Target
     from xaicore.protocols import Program, Step, Tensor, Tensors
 
@@ -54,13 +55,22 @@ class SmoothGrad(AnalyzerBase):
             return inner
 
         def step(inputs: Tensors, target: Target, ids: Tensor) -> Attribution:
-            from xaicore.engine.loops import accumulate
+            import tensorflow as tf
+
+            from xaicore.engine.copies import weighted_sum
 
             sigmas = self._sigmas(inputs)
             outputs = program.outputs(inputs)
             fixed = target.anchor(outputs)
-            sums = accumulate(self.n, lambda k: inner(self._noisy(inputs, sigmas, ids, k), fixed, ids).attributions)
-            return Attribution(tuple(a / self.n for a in sums), fixed(outputs))
+            scores = fixed(outputs)
+
+            def noisy(repeat: Repeat, k: Tensor, ids: Tensor) -> Tensors:
+                pairs = zip(inputs, sigmas, strict=True)
+                return tuple(self._noisy(i, repeat(x), s, repeat, k, ids) for i, (x, s) in enumerate(pairs))
+
+            weights = tf.fill([self.n], tf.constant(1 / self.n, scores.dtype))
+            means = weighted_sum(self.inner.attribute, program, fixed, ids, weights, noisy)
+            return Attribution(means, scores)
 
         return step
 
@@ -81,15 +91,13 @@ class SmoothGrad(AnalyzerBase):
 
         return tuple(sigma(x) if x.dtype.is_floating else None for x in inputs)
 
-    def _noisy(self, inputs: Tensors, sigmas: tuple[Tensor | None, ...], ids: Tensor, k: Tensor) -> Tensors:
-        import tensorflow as tf
-
+    def _noisy(self, stream: int, x: Tensor, sigma: Tensor | None, repeat: Repeat, k: Tensor, ids: Tensor) -> Tensor:
         from xaicore.engine.random import normal
 
-        def noisy(stream: int, x: Tensor, sigma: Tensor | None) -> Tensor:
-            if sigma is None:
-                return x
-            shape = x.shape[1:] if x.shape[1:].is_fully_defined() else tf.shape(x)[1:]
-            return x + sigma * normal(ids, seed=self.seed, draw=k, stream=stream, shape=shape, dtype=x.dtype)
+        if sigma is None:
+            return x
+        import tensorflow as tf
 
-        return tuple(noisy(i, x, s) for i, (x, s) in enumerate(zip(inputs, sigmas, strict=True)))
+        shape = x.shape[1:] if x.shape[1:].is_fully_defined() else tf.shape(x)[1:]
+        scale = sigma if sigma.shape.rank == 0 else repeat(sigma)
+        return x + scale * normal(ids, seed=self.seed, draw=k, stream=stream, shape=shape, dtype=x.dtype)

@@ -18,7 +18,7 @@ import attrs
 from xaicore.errors import InvalidParameter
 from xaicore.protocols import Relevance
 from xaicore.values import choice, optional, real
-from xaicore_lrp.setting import SETTING, WEIGHTED, affine_form
+from xaicore_lrp.setting import WEIGHTED, affine_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,9 +138,11 @@ class AlphaBeta:
         form, (x,) = affine_form(op, self), inputs
         split = SignSplit.of(form, x, nonnegative=op.facts.nonnegative[0])
         exciting, inhibiting = self._biases(form)
-        plus, pull_plus = split.apply(split.agree, exciting), split.pull(split.agree, self.alpha)
+        plus = split.apply(split.agree, exciting)
+        pull_plus = split.pull(split.agree, self.alpha, plus)
         if self.beta:
-            minus, pull_minus = split.apply(split.differ, inhibiting), split.pull(split.differ, -self.beta)
+            minus = split.apply(split.differ, inhibiting)
+            pull_minus = split.pull(split.differ, -self.beta, minus)
             output = form.activate(self._whole(split, plus, minus))
         else:
             output = form.activate(form.apply(x, form.kernel, form.bias))
@@ -186,65 +188,3 @@ def _completed(alpha: float | None, beta: float | None) -> tuple[float, float]:
     if abs(alpha - beta - 1) > 1e-12 * alpha:
         raise InvalidParameter(given + "expected alpha - beta = 1, or relevance is not conserved. Give one of them.")
     return alpha, beta
-
-
-@attrs.frozen
-class WSquare:
-    """``R_j = sum_k W_jk^2 / (sum_i W_ik^2) R_k``: the w^2 rule of Montavon et al. 2017, for unbounded inputs.
-
-    Neither the input nor the bias takes part, so that nothing goes to the bias.
-
-    Args:
-        stabilizer: Keeps the denominator away from zero; 0 divides, and an exact zero gives zero.
-    """
-
-    setting: ClassVar[Setting] = SETTING
-
-    stabilizer: float = attrs.field(default=0.0, converter=real(minimum=0.0))
-
-    def __call__(self, op: OpCall, *inputs: tf.Tensor) -> tuple[tf.Tensor, Backward]:
-        """Return the output and relevance: (batch, *outputs) -> Relevance of (batch, *features)."""
-        form = affine_form(op, self)
-        return _spread(op, form, form.kernel * form.kernel, self.stabilizer, *inputs)
-
-
-@attrs.frozen
-class Flat:
-    """``R_j = sum_k R_k / n_k`` over the n_k inputs of output k: the flat rule of Bach et al. 2016 (ICIP).
-
-    The rule of w^2 with every weight 1.  Padding is no input.  Nothing goes to the bias.
-
-    Args:
-        stabilizer: Keeps the denominator away from zero; 0 divides, and an exact zero gives zero.
-    """
-
-    setting: ClassVar[Setting] = SETTING
-
-    stabilizer: float = attrs.field(default=0.0, converter=real(minimum=0.0))
-
-    def __call__(self, op: OpCall, *inputs: tf.Tensor) -> tuple[tf.Tensor, Backward]:
-        """Return the output and relevance: (batch, *outputs) -> Relevance of (batch, *features)."""
-        import tensorflow as tf
-
-        form = affine_form(op, self)
-        return _spread(op, form, tf.ones_like(form.kernel), self.stabilizer, *inputs)
-
-
-def _spread(op: OpCall, form: AffineForm, kernel: tf.Tensor, amount: float, x: tf.Tensor) -> tuple[tf.Tensor, Backward]:
-    """Distribute relevance in proportion to the kernel alone, as if every input were 1."""
-    import tensorflow as tf
-
-    from xaicore.engine.vjp import vjp
-    from xaicore_lrp.stabilizer import account, divide
-
-    # One sample of ones is enough: the denominator is the same for all.
-    ones = tf.ones_like(x[:1])
-    denominator = form.apply(ones, kernel)
-    _, pull = vjp(lambda x: form.apply(x, kernel), x)
-
-    def backward(relevance: tf.Tensor) -> Relevance:
-        quotient = divide(relevance, denominator, amount, nonnegative=True)
-        shares = [(1.0, denominator, quotient, None)]
-        return Relevance(pull(quotient), account(form, x, relevance, shares, amount) if op.sinks else {})
-
-    return op.forward(x), backward

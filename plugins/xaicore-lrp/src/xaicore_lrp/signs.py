@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import attrs
@@ -47,14 +48,17 @@ class SignSplit:
         """Return the sum of the parts under their kernels, and the bias once."""
         return _apply(self.form, self.parts, kernels, bias)
 
-    def pull(self, kernels: Tensors, scale: float) -> Callable[[tf.Tensor], Tensors]:
-        """Return the transposed map of ``scale`` times the kernels: (batch, *outputs) -> one tensor per part."""
+    def pull(self, kernels: Tensors, scale: float, output: tf.Tensor) -> Callable[[tf.Tensor], Tensors]:
+        """Return the transposed map of ``scale`` times the kernels: relevance shaped like output -> one per part."""
         from xaicore.engine.vjp import vjp
 
-        # Scaling the kernel is free beside scaling relevance; the forward of this vjp is never read, so pruned.
-        scaled = kernels if scale == 1 else tuple(tf.constant(scale, kernel.dtype) * kernel for kernel in kernels)
+        factor = tf.constant(scale, output.dtype)
+        # Scale the smaller of the two: a scaled copy of a large kernel would stay in memory until the backward pass.
+        by_kernel = scale != 1 and _size(self.form.kernel.shape) <= _size(output.shape[1:])
+        scaled = tuple(factor * kernel for kernel in kernels) if by_kernel else kernels
+        # The forward of this vjp is never read, so pruned.
         _, pullback = vjp(lambda *parts: _apply(self.form, parts, scaled, None), *self.parts)
-        return pullback
+        return pullback if by_kernel or scale == 1 else lambda relevance: pullback(factor * relevance)
 
     def weigh(self, gradients: Tensors) -> tf.Tensor:
         """Return ``sum of part * gradient``, shaped like x."""
@@ -62,6 +66,11 @@ class SignSplit:
         if self.joined is not None:
             shares = tf.split(shares[0], 2, axis=self.joined)
         return shares[0] if len(shares) == 1 else tf.add_n(shares)
+
+
+def _size(shape: tf.TensorShape) -> int:
+    """Return the count of numbers, free axes left out."""
+    return math.prod(n or 1 for n in shape)
 
 
 def _apply(form: AffineForm, parts: Tensors, kernels: Tensors, bias: tf.Tensor | None) -> tf.Tensor:

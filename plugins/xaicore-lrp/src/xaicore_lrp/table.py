@@ -5,6 +5,7 @@ from __future__ import annotations
 from xaicore.declaration import Declaration
 
 _RULES = "xaicore_lrp.rules:"
+_SPREAD = "xaicore_lrp.spread:"
 
 ROWS: dict[str, Declaration] = {
     "lrp.alpha1beta0": Declaration(
@@ -48,7 +49,7 @@ ROWS: dict[str, Declaration] = {
     ),
     "lrp.flat": Declaration(
         "rule",
-        _RULES + "Flat",
+        _SPREAD + "Flat",
         summary="Relevance spread evenly over all inputs of an output.",
         formula="R_j = sum_k R_k / n_k",
         cites=("bach2016", "lapuschkin2017"),
@@ -69,7 +70,7 @@ ROWS: dict[str, Declaration] = {
     ),
     "lrp.wsquare": Declaration(
         "rule",
-        _RULES + "WSquare",
+        _SPREAD + "WSquare",
         summary="In proportion to the squared weights, whatever the input.",
         formula="R_j = sum_k W_jk^2 / (sum_i W_ik^2) R_k",
         cites=("montavon2017",),

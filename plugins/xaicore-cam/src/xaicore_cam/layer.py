@@ -1,0 +1,84 @@
+"""Which layer a class activation map is taken at, by position and shape alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xaicore.errors import InvalidParameter
+from xaicore.inspect.facts import facts_of
+
+if TYPE_CHECKING:
+    from xaicore.inspect.graph import Graph, Node, Spec
+
+_POOLING = frozenset({"average_pooling", "max_pooling"})
+
+
+def chosen(graph: Graph) -> str:
+    """Return the last site whose output has the position axes of an input, more than one position, and is not pooled.
+
+    Pooling only coarsens what the site before it holds.
+
+    Raises:
+        InvalidParameter: there is none.
+    """
+    counts = {len(_positions(graph.specs[key])) for key in graph.inputs} - {0}
+    facts = facts_of(graph)
+    for node in reversed(graph.nodes):
+        spec = graph.specs[node.outputs[0]]
+        positions = spec.shape[1:-1]
+        extended = len(positions) in counts and any(n != 1 for n in positions) and not _is_integer(spec)
+        if extended and facts[node.site].kind not in _POOLING and not _channels_first(node):
+            return str(node.site)
+    raise InvalidParameter(
+        f"No layer returns feature maps with the positions of an input ({_inputs(graph)}), channels last. Name the "
+        "site whose output to take: at=, one that `get_analyzer('gradient').plan(model)` lists."
+    )
+
+
+def check(graph: Graph, site: str) -> None:
+    """Raise InvalidParameter for a site whose output has no position axes, or its channels first."""
+    node = graph.node(site)
+    shape = graph.specs[node.outputs[0]].shape
+    if not shape[1:-1] or _is_integer(graph.specs[node.outputs[0]]) or _channels_first(node):
+        raise InvalidParameter(
+            f"Given at={site!r}, whose output has the shape {shape}; expected feature maps, "
+            "(batch, *positions, channels), of a floating type."
+        )
+
+
+def seen_input(graph: Graph, site: str) -> int:
+    """Return the index of the input that a site sees, whose size the map gets.
+
+    Raises:
+        InvalidParameter: no input that the site depends on has its position axes, or several of different sizes.
+    """
+    key = graph.node(site).outputs[0]
+    shape = graph.specs[key].shape
+    fitting = {
+        index: _positions(graph.specs[one])
+        for index, one in enumerate(graph.inputs)
+        if len(_positions(graph.specs[one])) == len(shape[1:-1]) and key in graph.dependents((one,))
+    }
+    if len(set(fitting.values())) != 1:
+        raise InvalidParameter(
+            f"The output of {site!r}, {shape}, belongs to {len(fitting)} of the inputs ({_inputs(graph)}), so that "
+            "the size of the map is not known. Name a site that sees one input with positions, or pass upsample=False."
+        )
+    return next(iter(fitting))
+
+
+def _positions(spec: Spec) -> tuple[int | None, ...]:
+    """Return the position axes of an input: all but batch and channels; a symbol (an integer) has no channels."""
+    return spec.shape[1:] if _is_integer(spec) else spec.shape[1:-1]
+
+
+def _is_integer(spec: Spec) -> bool:
+    return "float" not in spec.dtype
+
+
+def _channels_first(node: Node) -> bool:
+    return getattr(node.operation, "data_format", None) == "channels_first"
+
+
+def _inputs(graph: Graph) -> str:
+    return ", ".join(f"{n!r} {graph.specs[k].shape}" for n, k in zip(graph.input_names, graph.inputs, strict=True))

@@ -1,0 +1,1 @@
+"""Integrated gradients for xaicore: family ``ig``."""

@@ -1,0 +1,94 @@
+"""Methods that explain many changed copies of each sample: one weighted sum, several copies in one pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+import tensorflow as tf
+
+from xaicore.engine.loops import accumulate
+from xaicore.engine.target import Target
+
+if TYPE_CHECKING:
+    from xaicore.engine.program import Program
+    from xaicore.inspect.graph import Graph
+    from xaicore.protocols import Step, Tensors
+
+# Most numbers that the outputs of all operations may hold in one pass (64 MB in float32), and most rows: below this
+# a pass of a small model is mostly the cost of starting its operations, above it the pass grows with its rows.
+_ROOM = 2**24
+_ROWS = 1024
+
+# A tensor with one row per sample -> one row per copy.
+Repeat: TypeAlias = "Callable[[tf.Tensor], tf.Tensor]"
+# (repeat, number of the copy for each row, id for each row) -> the changed inputs, one row per copy.
+Change: TypeAlias = "Callable[[Repeat, tf.Tensor, tf.Tensor], Tensors]"
+
+
+def weighted_sum(
+    attribute: Callable[[Program], Step],
+    program: Program,
+    target: Target,
+    ids: tf.Tensor,
+    weights: tf.Tensor,
+    change: Change,
+) -> Tensors:
+    """Return sum over k of weights[k] * A(x_k), where x_k is the k-th changed copy of the inputs.
+
+    Law: the same to rounding as one copy at a time.  Memory does not depend on the number of copies: of a small model
+    several run in one pass, as long as they fit into a fixed room; of a large one each runs alone.
+
+    Args:
+        attribute: Makes the step of the analyzer that explains the copies.
+        program: The model.
+        target: Fixed: "max" has been decided (``Target.anchor``).
+        ids: int64 (batch,).
+        weights: (n,).
+        change: Makes the copies of one pass.
+    """
+    n = weights.shape[0]
+    batch = tf.shape(ids)[0]
+    count = tf.clip_by_value(rows_per_pass(program.graph) // batch, 1, n)
+    passes = -(-n // count)
+    count = -(-n // passes)  # so that the last pass is nearly as full as the others
+    # Past the last copy its number is met again, with weight 0.
+    padded = tf.concat([weights, tf.zeros([count], weights.dtype)], 0)
+
+    # One gather each; `tf.repeat` builds eight operations.
+    samples = tf.range(batch * count) // count
+
+    def repeat(tensor: tf.Tensor) -> tf.Tensor:
+        return tf.gather(tensor, samples)
+
+    step = attribute(program.given(tuple(repeat(t) for t in program.context)))
+    repeated = Target(target.spec, None if target.index is None else repeat(target.index))
+    same = repeat(ids)
+
+    def one_pass(number: tf.Tensor) -> Tensors:
+        first = number * count
+        k = tf.tile(tf.minimum(first + tf.range(count), n - 1), [batch])
+        share = padded[first : first + count]
+        return tuple(_weighted(a, share, batch) for a in step(change(repeat, k, same), repeated, same).attributions)
+
+    return accumulate(passes, one_pass)
+
+
+def rows_per_pass(graph: Graph) -> int:
+    """Return how many rows may go through the graph at once; 1 where its size is not known before the run."""
+    if any(node.inner for node in graph.nodes):
+        return 1  # what runs inside is not known
+    shapes = [graph.specs[key].shape for node in graph.nodes for key in node.outputs]
+    inputs = [graph.specs[key].shape for key in graph.inputs]
+    if any(shape[:1] != (None,) for shape in inputs) or any(n is None for s in (*shapes, *inputs) for n in s[1:]):
+        return 1
+    per_row = sum(math.prod(n or 0 for n in shape[1:]) for shape in (*shapes, *inputs))
+    return max(1, min(_ROWS, _ROOM // max(1, per_row)))
+
+
+def _weighted(rows: tf.Tensor, share: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+    """Return the weighted sum over each sample's copies: (batch * copies, ...) -> (batch, ...)."""
+    shape = tf.concat([[batch], tf.shape(share), tf.shape(rows)[1:]], 0)
+    factors = tf.reshape(tf.cast(share, rows.dtype), [-1] + [1] * (rows.shape.rank - 1))
+    return tf.ensure_shape(tf.reduce_sum(tf.reshape(rows, shape) * factors, axis=1), [None, *rows.shape[1:]])
