@@ -198,6 +198,10 @@ class PackageMissing(XaicoreError, ImportError):
     """A command needs a package, or a file of a package, that is not installed."""
 
 
+class InvalidSpecification(XaicoreError, ValueError):
+    """A file that asks for a run is no such file, or a key of it is wrong; the message has file, line and key."""
+
+
 class ResultMistake(XaicoreError):
     """A result cannot be made, written or read."""
 

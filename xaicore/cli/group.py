@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "explain": ("xaicore.cli.explain:explain", "Explain a model's predictions; write arrays and heatmaps."),
     "list": ("xaicore.cli.names:list_names", "List the names of methods, rules, filters."),
     "plan": ("xaicore.cli.plan:plan", "Show what every operation of a model would get, without running it."),
+    "run": ("xaicore.cli.run:run", "Run what a YAML file asks for: model, data, target, analyzers."),
     "show": ("xaicore.cli.names:show", "Show parameters, formula, publication and origin of a name."),
 }
 
