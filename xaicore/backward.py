@@ -25,7 +25,14 @@ def _rules(value: object) -> object:
     wrong = [pair for pair in value if not (isinstance(pair, list | tuple) and len(pair) == _PAIR)]
     if wrong:
         raise InvalidParameter(f"Given rules={value!r}; expected a rule, or pairs of a condition and a rule or None.")
-    return tuple((str(condition), None if rule is None else _checked(rule)) for condition, rule in value)
+    return tuple((_condition(condition), None if rule is None else _checked(rule)) for condition, rule in value)
+
+
+def _condition(given: object) -> str:
+    """Return a condition as canonical text; raises InvalidCondition."""
+    from xaicore.inspect.conditions import parse  # keras is imported only where a rule map is made
+
+    return str(parse(str(given)))
 
 
 def _checked(rule: object) -> object:

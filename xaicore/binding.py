@@ -143,7 +143,7 @@ def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, 
     )
     index = _output_index(specs, output)
     chosen = strip_head(heads[index]) if score == "logit" else heads[index]
-    program = Program(chosen, chosen)
+    program = Program(chosen, heads[index])  # "before(softmax)" is a fact also where the softmax is not explained
     position = {key: i for i, key in enumerate(graph.inputs)}
     return Bound(
         analyzer=analyzer,

@@ -78,6 +78,10 @@ class InvalidParameter(NameMistake, ValueError):
     """A parameter's value breaks the law of its part."""
 
 
+class InvalidCondition(NameMistake, ValueError):
+    """A condition on operations is not of the grammar."""
+
+
 class WrongKind(NameMistake, TypeError):
     """The name exists, but as another kind that cannot serve as the one asked for."""
 

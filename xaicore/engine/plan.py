@@ -10,7 +10,7 @@ import attrs
 from xaicore.errors import NameMistake, RuleNeverMet, UnsupportedOperation
 from xaicore.inspect.conditions import is_site_pattern, matches
 from xaicore.inspect.facts import Facts, facts_of
-from xaicore.inspect.kinds import ROUTING
+from xaicore.inspect.kinds import ROUTING, kind
 
 if TYPE_CHECKING:
     from xaicore.inspect.graph import Graph, Node, Site
@@ -68,7 +68,9 @@ def decide(
         UnsupportedOperation: an operation has no rule; the message lists all of them.
         RuleNeverMet: no operation meets a rule, or one that the user named.
     """
-    facts = facts_of(whole)
+    facts = dict(facts_of(whole))
+    for node in graph.nodes:  # a head that is stripped has another kind here
+        facts[node.site] = attrs.evolve(facts[node.site], kind=kind(node.operation))
     chosen: dict[Site, Rule] = {}
     rows: list[PlanRow] = []
     unmet = set(required)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _KERNEL = frozenset({"conv", "dense"})
 _KEEPS_SIGN = frozenset({"routing", "identity", "max_pooling", "average_pooling", "sum"})
 _KEEPS_INPUT = frozenset({"routing", "identity", "rescaling"})
+_ROUTES = frozenset({"routing", "identity"})
+_ACTIVATIONS = frozenset({"activation", "softmax"})
 _KEEPS_OUTPUT = frozenset({"routing", "identity", "activation", "softmax"})
 
 
@@ -30,6 +32,11 @@ class Facts:
     first: a kernel layer that the model's input reaches through padding, reshaping and rescaling only.
     last: the output reaches the end of the model through reshaping and activations only.
     nonnegative: per input, whether no element can be negative.
+    contains_kernel: a dense layer or a convolution.
+    classes: names of the operation's class and of its bases.
+    position: index of the kernel layer that runs here or ran last, counted from 0 in execution order.
+    followers: site and facts of the operations that get the output, past those that only route; an operation's own
+        activation comes first.
     weighted: relevance of the output is 0 wherever the output is 0 (set by the plan: it depends on the rules).
     """
 
@@ -39,6 +46,10 @@ class Facts:
     first: bool = False
     last: bool = False
     nonnegative: tuple[bool, ...] = ()
+    contains_kernel: bool = False
+    classes: tuple[str, ...] = attrs.field(default=(), repr=False)
+    position: int = 0
+    followers: tuple[tuple[Site, Facts], ...] = attrs.field(default=(), repr=False)
     weighted: bool = False
 
 
@@ -48,28 +59,60 @@ def facts_of(graph: Graph) -> Mapping[Site, Facts]:
     from_input = set(graph.inputs)
     last = _last(graph)
     facts: dict[Site, Facts] = {}
+    kernels = 0
     for node in graph.nodes:
         operation, name = node.operation, kind(node.operation)
         raw = bool(node.inputs) and all(key in from_input for key in node.inputs)
         for inner in node.inner:
-            facts[inner.site] = alone(inner.operation)
+            kernels += kind(inner.operation) in _KERNEL
+            facts[inner.site] = attrs.evolve(alone(inner.operation), position=max(0, kernels - 1))
+        kernels += name in _KERNEL
         facts[node.site] = attrs.evolve(
             alone(operation),
             first=raw and name in _KERNEL,
             last=bool(last & set(node.outputs)),
             nonnegative=tuple(key in nonnegative for key in node.inputs),
+            position=max(0, kernels - 1),
         )
         if raw and name in _KEEPS_INPUT:
             from_input |= set(node.outputs)
         if _is_nonnegative(node, name, nonnegative):
             nonnegative |= set(node.outputs)
-    return facts
+    return {**facts, **_with_followers(graph, facts)}
 
 
 def alone(operation: keras.Operation) -> Facts:
     """Return what an operation tells without its surroundings."""
-    inputs = (False,)
-    return Facts(kind(operation), is_affine(operation), is_relu(activation_of(operation)), nonnegative=inputs)
+    name = kind(operation)
+    return Facts(
+        name,
+        is_affine(operation),
+        is_relu(activation_of(operation)),
+        nonnegative=(False,),
+        contains_kernel=name in _KERNEL,
+        classes=tuple(cls.__name__ for cls in type(operation).__mro__),
+    )
+
+
+def _with_followers(graph: Graph, facts: Mapping[Site, Facts]) -> dict[Site, Facts]:
+    """Return the facts of nodes with what follows them."""
+    follow: dict[int, tuple[tuple[Site, Facts], ...]] = {}
+    found: dict[Site, Facts] = {}
+    for node in reversed(graph.nodes):
+        after = tuple(dict.fromkeys(one for key in node.outputs for one in follow.get(key, ())))
+        own, activation = facts[node.site], activation_of(node.operation)
+        fused = () if activation is None or own.kind in _ACTIVATIONS else (_fused(node.site, activation),)
+        found[node.site] = attrs.evolve(own, followers=(*fused, *after))
+        handed = after if own.kind in _ROUTES else ((node.site, own),)
+        for key in node.inputs:
+            follow[key] = (*follow.get(key, ()), *handed)
+    return found
+
+
+def _fused(site: Site, activation: object) -> tuple[Site, Facts]:
+    """Return site and facts of an activation that a layer ends in, as if it were a layer of its own."""
+    layer = activation if isinstance(activation, keras.Operation) else layers.Activation(activation)
+    return attrs.evolve(site, path=f"{site.path}/activation"), alone(layer)
 
 
 def _is_nonnegative(node: Node, name: str, nonnegative: set[int]) -> bool:
