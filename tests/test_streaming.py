@@ -11,7 +11,6 @@ import pytest
 import tensorflow as tf
 
 import xaicore
-from xaicore.engine.plan import PlanRow
 from xaicore.engine.target import OutputSpec, parse
 from xaicore.errors import (
     EmptyInput,
@@ -35,11 +34,6 @@ X = np.random.default_rng(0).normal(size=(BATCH, 3)).astype(np.float32)
 
 
 @attrs.define
-class Plan:
-    rows: tuple[PlanRow, ...] = (PlanRow("dense", "Dense", "gradient", "", "no rule meets it"),)
-
-
-@attrs.define
 class Inner:
     at: str | None = None
 
@@ -53,7 +47,7 @@ class Bound:
     analyzer: Inner = attrs.Factory(Inner)
     expression: str = "fake"
     fingerprint: str = "0123"
-    plan: Plan = attrs.Factory(Plan)
+    coverage: tuple[dict[str, str], ...] = ({"site": "dense", "operation": "Dense", "action": "gradient"},)
     sizes: list[int] = attrs.Factory(list)
 
     def parse_target(self, target, batch):

@@ -40,6 +40,10 @@ class AnalyzerBase:
         """Return the site whose output is explained or looked at: the field ``at``; None for the model's inputs."""
         return getattr(self, "at", None)
 
+    def passes(self, inner: float) -> float:
+        """Return the cost in forward passes, given that of the one pass or analyzer inside; the planner asks."""
+        return inner
+
     def attribute(self, program: Program) -> Step:
         """Return the pure step of this analyzer on this program."""
         raise NotImplementedError(f"{type(self).__qualname__} has to define `attribute(program)`.")

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from xaicore.engine.head import scored, strip_head
 from xaicore.engine.plan import Plan, PlanRow, decide
-from xaicore.engine.program import Program
+from xaicore.engine.program import Program, Visits
 from xaicore.engine.target import OutputSpec, ParsedTarget, Target, TargetSpec, parse
 from xaicore.errors import IntegerInput, InvalidArgument, TargetNeeded, UnknownOutput
 from xaicore.inspect.graph import Graph, Ref
@@ -42,7 +42,7 @@ class Bound:
     input_specs: name, shape and dtype of each input, in the model's order.
     input_structure: the structure in which the model takes its inputs, holding the index of each input.
     output_specs: every output of the model.  output: index of the explained one.
-    plan: what every operation gets.
+    plan: what every operation gets.  visited: sites that the trace met.
     """
 
     analyzer: AnalyzerBase
@@ -56,6 +56,7 @@ class Bound:
     step: Step = attrs.field(repr=False)
     variables: tuple[object, ...] = attrs.field(repr=False)
     architecture: str = attrs.field(repr=False)
+    visited: Visits = attrs.field(repr=False)
     traces: int = 0
     functions: dict[TargetSpec, Function] = attrs.field(factory=dict, repr=False)
 
@@ -76,6 +77,15 @@ class Bound:
         if not parsed.many:
             return arrays[0]  # type: ignore[no-any-return]
         return keras.tree.map_structure(lambda *same: np.stack(same, axis=1), *arrays)  # type: ignore[no-any-return]
+
+    @property
+    def coverage(self) -> tuple[dict[str, str], ...]:
+        """The plan's rows as text, each with what came of it: visited "yes" or "no"."""
+        names = ("site", "operation", "action", "rule", "why")
+        return tuple(
+            {**{name: getattr(row, name) for name in names}, "visited": "yes" if row.site in self.visited.sites else "no"}
+            for row in self.plan.rows
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -143,7 +153,8 @@ def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, 
     )
     index = _output_index(specs, output)
     chosen = strip_head(heads[index]) if score == "logit" else heads[index]
-    program = Program(chosen, heads[index])  # "before(softmax)" is a fact also where the softmax is not explained
+    # "before(softmax)" is a fact also where the softmax is not explained.
+    program = Program(chosen, heads[index], visited=Visits())
     position = {key: i for i, key in enumerate(graph.inputs)}
     return Bound(
         analyzer=analyzer,
@@ -162,6 +173,7 @@ def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, 
         step=analyzer.attribute(program),
         variables=tuple(v.value for v in model.variables),
         architecture=f"{type(model).__qualname__}{_described(graph)}",
+        visited=program.visited,
     )
 
 
@@ -183,14 +195,16 @@ def is_cut(analyzer: object) -> bool:
 
 def plan_of(analyzer: object, program: Program) -> Plan:
     """Return the plan of an analyzer, or of the analyzer inside; all gradient where there are no rules."""
-    find = getattr(analyzer, "explained_site", None)
+    find, repeat = getattr(analyzer, "explained_site", None), getattr(analyzer, "passes", None)
     site = None if find is None else find(program)
+    plan = _plan_inside(analyzer, program if site is None else program.cut(site)[1])
+    if repeat is not None and plan.loop is not None:
+        plan = attrs.evolve(plan, loop=repeat(plan.loop))
     if site is None:
-        return _plan_inside(analyzer, program)
+        return plan
     names = {str(node.site): type(node.operation).__name__ for node in program.graph.nodes}
     why = "chosen by position and shape" if getattr(analyzer, "at", None) is None else "named by at="
     row = PlanRow(site, names.get(site, "InputLayer"), "explained", "", why)
-    plan = _plan_inside(analyzer, program.cut(site)[1])
     return attrs.evolve(plan, rows=(row, *plan.rows))
 
 

@@ -68,6 +68,22 @@ class Pull(NamedTuple):
     taps: Mapping[str, Tensor] = {}
 
 
+@attrs.frozen
+class Effort:
+    """What an operation costs under a rule, as a planner needs it.
+
+    passes: in forward passes of the operation, its own forward included; the gradient takes two.
+    sweeps: further passes over its output, elementwise.
+    outputs: tensors of the size of its output that are kept for the way back.
+    kernels: tensors of the size of its kernel that are made.
+    """
+
+    passes: float = 2.0
+    sweeps: float = 0.0
+    outputs: float = 1.0
+    kernels: float = 0.0
+
+
 @attrs.frozen(eq=False)
 class OpCall:
     """One call of one operation, as a rule sees it.
@@ -112,6 +128,7 @@ class Rule(Protocol):
 
     Law: sum of input relevance + sinks = sum of output relevance, per sample,
     where the rule's ``setting.claims`` hold "conservation".
+    A rule may tell what it costs, ``effort(facts) -> Effort``; otherwise the planner takes it for a gradient.
     """
 
     setting: Setting

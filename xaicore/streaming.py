@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import attrs
 import keras
 import numpy as np
 
@@ -73,7 +72,7 @@ def stream(
         extras=_joined([dict(one.extras) for one in found], "extras"),  # type: ignore[arg-type]
         analyzer=bound.expression,
         model=bound.fingerprint,
-        coverage=[attrs.asdict(row) for row in bound.plan.rows],
+        coverage=bound.coverage,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from xaicore.engine.cost import Estimate, estimate
 from xaicore.errors import NameMistake, RuleNeverMet, UnsupportedOperation
 from xaicore.inspect.conditions import is_site_pattern, matches
 from xaicore.inspect.facts import Facts, facts_of
@@ -17,12 +18,17 @@ if TYPE_CHECKING:
     from xaicore.protocols import Rule, RuleMap
 
 
+_COLUMNS = ("site", "operation", "action", "rule", "why")
+
+
 @attrs.frozen
 class PlanRow:
     """What one site gets: action is "rule", "gradient" or "unsupported"; rule its expression; why the reason.
 
     "explained" marks the site whose output is explained or looked at instead of the inputs; what runs before it gets
     no row.
+    passes: estimated cost in forward passes of the whole model; None where sizes are not known.
+    after: sites whose outputs the operation takes.
     """
 
     site: str
@@ -30,23 +36,34 @@ class PlanRow:
     action: str
     rule: str
     why: str
+    passes: float | None = None
+    after: tuple[str, ...] = ()
 
 
 @attrs.frozen
 class Plan:
     """A row per site in execution order, and what the engine needs beside them.
 
+    head, loop: estimated cost in forward passes of the model: what runs before a cut, and what explains it, its forward
+    included; loop is None where sizes are not known.  memory: bytes beside the weights, (fixed, per sample), at the peak.
     rules: site -> rule, for the sites that get one.  facts: site -> facts.
     """
 
     rows: tuple[PlanRow, ...]
     rules: Mapping[Site, Rule] = attrs.field(eq=False, repr=False)
     facts: Mapping[Site, Facts] = attrs.field(eq=False, repr=False)
+    head: float = 0.0
+    loop: float | None = None
+    memory: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def passes(self) -> float | None:
+        """Estimated cost of explaining a batch, in forward passes of the model on it."""
+        return None if self.loop is None else self.head + self.loop
 
     def __str__(self) -> str:
         """Return the rows as a plain table."""
-        header = PlanRow("site", "operation", "action", "rule", "why")
-        cells = [attrs.astuple(row) for row in (header, *self.rows)]
+        cells = [_COLUMNS, *(tuple(getattr(row, name) for name in _COLUMNS) for row in self.rows)]
         widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
         lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
         return "\n".join(lines)
@@ -83,7 +100,26 @@ def decide(
             if rule is not None:
                 chosen[site] = rule
     _refuse(rows, rules, chosen, unmet)
-    return Plan(tuple(rows), chosen, _with_weights(graph, facts, chosen))
+    costs = estimate(graph, whole, chosen, facts)
+    return Plan(
+        _annotated(rows, graph, costs),
+        chosen,
+        _with_weights(graph, facts, chosen),
+        costs.head,
+        costs.loop,
+        (costs.bytes_fixed, costs.bytes_per_sample),
+    )
+
+
+def _annotated(rows: Sequence[PlanRow], graph: Graph, costs: Estimate) -> tuple[PlanRow, ...]:
+    """Return the rows with what each costs, and what it comes after."""
+    source = {key: str(node.site) for node in graph.nodes for key in node.outputs}
+    passes = {str(site): value for site, value in costs.by_site.items()}
+    after = {
+        str(node.site): tuple(dict.fromkeys(source[key] for key in node.inputs if key in source))
+        for node in graph.nodes
+    }
+    return tuple(attrs.evolve(row, passes=passes.get(row.site), after=after.get(row.site, ())) for row in rows)
 
 
 def _calls(node: Node) -> list[tuple[Site, object, bool]]:

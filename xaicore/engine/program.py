@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 Head = Callable[[Tensors], Tensors]
 
 
+class Visits:
+    """The sites that traces met.  A plain class: TensorFlow looks into attrs classes that a function is given."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.sites: set[str] = set()
+
+
 @attrs.frozen(eq=False)
 class Program:
     """An immutable view of a model: one output, rules chosen or not, perhaps cut.
@@ -31,12 +39,14 @@ class Program:
     whole: the graph of the whole model, which the facts about its operations come from.
     plan: what every operation gets in ``pull``; None for the plain gradient.
     context: values of the last inputs of the graph, which are not explained (what runs around a cut).
+    visited: filled with the sites that a trace meets; all views of one program share it.
     """
 
     graph: Graph
     whole: Graph
     plan: Plan | None = None
     context: Tensors = ()
+    visited: Visits = attrs.field(factory=Visits, repr=False)
 
     def outputs(self, inputs: Tensors) -> tf.Tensor:
         """Return the output, (batch, *shape)."""
@@ -99,6 +109,7 @@ class Program:
             values = self._values(inputs)
             with keras.StatelessScope():
                 for node in first.nodes:
+                    self.visited.sites.add(str(node.site))
                     _store(values, node, run(node, [values[k] for k in node.inputs]))
             return tuple(values[k] for k in frontier)
 
@@ -123,6 +134,7 @@ class Program:
         records = []
         for node in self.graph.nodes:
             tensors = _distinct([values[k] for k in node.inputs])
+            self.visited.sites.update(map(str, (node.site, *(inner.site for inner in node.inner))))
             if not explained & set(node.inputs):
                 _store(values, node, run(node, tensors))
                 continue

@@ -46,6 +46,10 @@ class SmoothGrad(AnalyzerBase):
     seed: int = attrs.field(default=0, converter=integer(minimum=0))
     at: str | None = attrs.field(default=None, converter=optional(text))
 
+    def passes(self, inner: float) -> float:
+        """Return one forward and the inner passes n times."""
+        return inner if self.noise == 0 else 1 + self.n * inner
+
     def attribute(self, program: Program) -> Step:
         """Return the step: one forward, and the inner step n times."""
         if self.at is not None:

@@ -65,6 +65,10 @@ class PathIntegral(AnalyzerBase):
         gradient = isinstance(inner, Backward) and inner.rules == () and not inner.times_input and inner.at is None
         return frozenset({"completeness"}) if gradient and inner.initial in {None, "one"} else frozenset()
 
+    def passes(self, inner: float) -> float:
+        """Return the inner passes n_steps times, and a forward at each end."""
+        return 2 + self.n_steps * inner
+
     def attribute(self, program: Program) -> Step:
         """Return the step: two forwards, and the inner step n_steps times."""
         check(self.baseline, program.graph)

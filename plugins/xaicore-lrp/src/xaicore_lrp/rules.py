@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import attrs
 
 from xaicore.errors import InvalidParameter
-from xaicore.protocols import Relevance
+from xaicore.protocols import Effort, Relevance
 from xaicore.values import choice, optional, real
 from xaicore_lrp.setting import WEIGHTED, affine_form
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from xaicore.inspect.affine import AffineForm
+    from xaicore.inspect.facts import Facts
     from xaicore.protocols import OpCall, Setting
     from xaicore_lrp.signs import SignSplit
 
@@ -97,6 +98,10 @@ class Epsilon:
 
         return output, backward
 
+    def effort(self, facts: Facts) -> Effort:  # noqa: ARG002  # other rules look at them
+        """Return a gradient's passes, and a division."""
+        return Effort(passes=2, sweeps=2)
+
 
 @attrs.frozen
 class AlphaBeta:
@@ -158,6 +163,13 @@ class AlphaBeta:
             return Relevance((split.weigh(gradients),), sinks)
 
         return output, backward
+
+    def effort(self, facts: Facts) -> Effort:
+        """Return the passes of each part that is made, forward and back; twice as wide where inputs have both signs."""
+        wide = 1 if facts.nonnegative and facts.nonnegative[0] else 2
+        if self.beta:
+            return Effort(passes=4 * wide, sweeps=6, outputs=3, kernels=2 * wide)
+        return Effort(passes=1 + 2 * wide, sweeps=2, outputs=2, kernels=wide)
 
     def _biases(self, form: AffineForm) -> tuple[tf.Tensor | None, tf.Tensor | None]:
         """Return what stands in the denominators of the exciting and of the inhibiting part."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from xaicore.protocols import Relevance
+from xaicore.protocols import Effort, Relevance
 from xaicore.values import real
 from xaicore_lrp.setting import SETTING, affine_form
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from xaicore.inspect.affine import AffineForm
+    from xaicore.inspect.facts import Facts
     from xaicore.protocols import OpCall, Setting
     from xaicore_lrp.rules import Backward
 
@@ -40,6 +41,10 @@ class WSquare:
         """Return the output and relevance: (batch, *outputs) -> Relevance of (batch, *features)."""
         form = affine_form(op, self)
         return _spread(op, form, form.kernel * form.kernel, self.stabilizer, *inputs)
+
+    def effort(self, facts: Facts) -> Effort:  # noqa: ARG002  # other rules look at them
+        """Return a gradient's passes, and a division."""
+        return Effort(passes=2, sweeps=2, kernels=1)
 
 
 @attrs.frozen
@@ -64,6 +69,10 @@ class Flat:
         if form.join is None:
             return _spread(op, form, tf.ones_like(form.kernel), self.stabilizer, *inputs)
         return _spread_evenly(op, form, self.stabilizer, *inputs)
+
+    def effort(self, facts: Facts) -> Effort:  # noqa: ARG002  # other rules look at them
+        """Return the forward alone, and a sum: the kernel of one channel costs next to nothing."""
+        return Effort(passes=1, sweeps=2)
 
 
 def _spread(op: OpCall, form: AffineForm, kernel: tf.Tensor, amount: float, x: tf.Tensor) -> tuple[tf.Tensor, Backward]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from xaicore.protocols import Relevance
+from xaicore.protocols import Effort, Relevance
 from xaicore.values import real
 from xaicore_lrp.setting import SETTING, WEIGHTED, misfit
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import tensorflow as tf
 
+    from xaicore.inspect.facts import Facts
     from xaicore.protocols import OpCall, Setting
 
     Backward = Callable[[tf.Tensor], Relevance]
@@ -47,6 +48,10 @@ class Pass:
             return Relevance((relevance,))
 
         return output, backward
+
+    def effort(self, facts: Facts) -> Effort:  # noqa: ARG002  # other rules look at them
+        """Return the forward alone: nothing is computed on the way back."""
+        return Effort(passes=1, outputs=0)
 
 
 @attrs.frozen
@@ -85,3 +90,7 @@ class Proportional:
             return Relevance(shares, {"bias": per_sample(quotient * constant), "stabilizer": per_sample(back)})
 
         return output, backward
+
+    def effort(self, facts: Facts) -> Effort:  # noqa: ARG002  # other rules look at them
+        """Return a gradient's passes, a division and a product."""
+        return Effort(passes=2, sweeps=4)

@@ -1,0 +1,124 @@
+"""What a plan will cost, before anything runs: in forward passes of the model, and in memory.
+
+An operation's forward takes ``flops + 30 * numbers``: 2 flops per multiplication of its kernel, and the numbers that it
+reads and writes.  A core does some 30 flops in the time that one number takes from memory and back; it is
+the one machine-dependent figure here, and where kernels are large it hardly counts.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import attrs
+
+from xaicore.inspect.kinds import kind
+from xaicore.protocols import Effort
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import keras
+
+    from xaicore.inspect.facts import Facts
+    from xaicore.inspect.graph import Graph, Node, Site, Spec
+    from xaicore.protocols import Rule
+
+_FLOPS_PER_NUMBER = 30
+# What moves no number that it does not have to: their gradient is a view, or fused into its neighbour.
+_FREE = frozenset({"identity"})
+_GRADIENT = Effort()
+
+
+@attrs.frozen
+class Work:
+    """One operation on one sample: multiplications of a kernel and additions; numbers read and written; its output."""
+
+    flops: float
+    moved: float
+    output: float
+
+    @property
+    def time(self) -> float:
+        """In flops."""
+        return self.flops + _FLOPS_PER_NUMBER * self.moved
+
+
+@attrs.frozen
+class Estimate:
+    """What a plan will cost.
+
+    head: in forward passes of the whole model, what runs before a cut.  loop: what is explained, there and back; None
+    where sizes are not known before the run.
+    by_site: the parts of loop.
+    bytes_fixed, bytes_per_sample: memory beside the model's own weights, at the peak.
+    """
+
+    head: float
+    loop: float | None
+    by_site: Mapping[Site, float]
+    bytes_fixed: float
+    bytes_per_sample: float
+
+
+def estimate(graph: Graph, whole: Graph, rules: Mapping[Site, Rule], facts: Mapping[Site, Facts]) -> Estimate:
+    """Return what one backward pass over a graph costs, its forward included.
+
+    Args:
+        graph: What is explained; the rest of ``whole`` runs forward only.
+        whole: The model, whose forward pass is the unit.
+        rules: site -> rule; other operations get their gradient.
+        facts: site -> facts.
+    """
+    specs = {**whole.specs, **graph.specs}
+    inside = {node.site for node in graph.nodes}
+    if any(n is None for node in whole.nodes for k in (*node.inputs, *node.outputs) for n in specs[k].shape[1:]):
+        return Estimate(0, None, {}, 0, 0)
+    works = {node.site: work(node, specs) for node in (*whole.nodes, *graph.nodes)}
+    unit = sum(works[node.site].time for node in whole.nodes) or 1
+    efforts = {node.site: _effort(rules.get(node.site), facts[node.site]) for node in graph.nodes}
+    by_site = {site: _time(works[site], effort) / unit for site, effort in efforts.items()}
+    head = whole.between(whole.inputs, graph.inputs).nodes  # what runs before a cut
+    before = sum(works[node.site].time for node in head if node.site not in inside) / unit
+    kernels = sum(efforts[node.site].kernels * _kernel_size(node.operation) for node in graph.nodes)
+    outputs = sum(efforts[site].outputs * works[site].output for site in efforts)
+    return Estimate(before, sum(by_site.values()), by_site, 4 * kernels, 4 * outputs)
+
+
+def work(node: Node, specs: Mapping[int, Spec]) -> Work:
+    """Return the work of one operation on one sample, all sizes known."""
+    if kind(node.operation) in _FREE:
+        return Work(0, 0, 0)
+    given = [_sizes(specs[key]) for key in node.inputs]
+    made = [_sizes(specs[key]) for key in node.outputs]
+    output = sum(map(math.prod, made))
+    flops = 2 * _multiplications(node.operation, given[0] if given else made[0], made[0])
+    return Work(flops, sum(map(math.prod, given)) + output, output)
+
+
+def _sizes(spec: Spec) -> list[int]:
+    """Return the sizes of one sample's axes."""
+    return [n or 0 for n in spec.shape[1:]]
+
+
+def _multiplications(operation: keras.Operation, given: Sequence[int], made: Sequence[int]) -> float:
+    """Return how often numbers of a kernel are multiplied: its size times the positions that it is put to."""
+    if kind(operation) not in {"conv", "dense"}:
+        return 0
+    shape = given if "Transpose" in type(operation).__name__ else made
+    channels_first = getattr(operation, "data_format", None) == "channels_first"
+    return float(_kernel_size(operation) * math.prod(shape[1:] if channels_first else shape[:-1]))
+
+
+def _kernel_size(operation: object) -> int:
+    kernel = getattr(operation, "kernel", None)
+    return 0 if kernel is None else math.prod(kernel.shape)
+
+
+def _effort(rule: Rule | None, facts: Facts) -> Effort:
+    told = getattr(rule, "effort", None)
+    return _GRADIENT if told is None else told(facts)
+
+
+def _time(one: Work, effort: Effort) -> float:
+    return effort.passes * one.time + effort.sweeps * _FLOPS_PER_NUMBER * one.output
