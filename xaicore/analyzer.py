@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from xaicore.binding import Bound
     from xaicore.engine.plan import Plan
+    from xaicore.engine.target import ParsedTarget
     from xaicore.explanation import Explanation
     from xaicore.protocols import Attribution, Filter, Program, Step, Tensor, Tensors
 
@@ -43,6 +44,9 @@ class AnalyzerBase:
     def passes(self, inner: float) -> float:
         """Return the cost in forward passes, given that of the one pass or analyzer inside; the planner asks."""
         return inner
+
+    def check_target(self, target: object, parsed: ParsedTarget) -> None:
+        """Refuse a target that the analyzer cannot explain, though the model has it; before anything is traced."""
 
     def attribute(self, program: Program) -> Step:
         """Return the pure step of this analyzer on this program."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -15,17 +16,19 @@ import numpy as np
 import tensorflow as tf
 
 from xaicore.engine.head import scored, strip_head
-from xaicore.engine.plan import Plan, PlanRow, decide
 from xaicore.engine.program import Program, Visits
 from xaicore.engine.target import OutputSpec, ParsedTarget, Target, TargetSpec, parse
-from xaicore.errors import IntegerInput, InvalidArgument, TargetNeeded, UnknownOutput
+from xaicore.errors import IntegerInput, InvalidArgument, PrecisionWarning, TargetNeeded, UnknownOutput
 from xaicore.inspect.graph import Graph, Ref
 from xaicore.inspect.inputs import InputSpec
+from xaicore.inspect.precision import half_sites, in_float32
 from xaicore.inspect.read import check_model, read_graph
+from xaicore.nesting import check_target, is_cut, plan_of, score_of
 from xaicore.protocols import Attribution, Step
 
 if TYPE_CHECKING:
     from xaicore.analyzer import AnalyzerBase
+    from xaicore.engine.plan import Plan
     from xaicore.protocols import Tensors
 
 # model -> what was bound to it.  The values hold no model, so that it can be collected.
@@ -62,7 +65,9 @@ class Bound:
 
     def parse_target(self, target: object, batch: int) -> ParsedTarget:
         """Return the target of a batch, checked; nothing is traced.  See ``xaicore.engine.target.parse``."""
-        return parse(target, self.output_specs, output=self.output, batch=batch, score=score_of(self.analyzer))
+        parsed = parse(target, self.output_specs, output=self.output, batch=batch, score=score_of(self.analyzer))
+        check_target(self.analyzer, target, parsed)
+        return parsed
 
     def batch(self, inputs: Sequence[np.ndarray], parsed: ParsedTarget, ids: np.ndarray) -> Attribution:
         """Explain one batch, inputs checked and in the model's order; numpy in, numpy out.
@@ -83,7 +88,10 @@ class Bound:
         """The plan's rows as text, each with what came of it: visited "yes" or "no"."""
         names = ("site", "operation", "action", "rule", "why")
         return tuple(
-            {**{name: getattr(row, name) for name in names}, "visited": "yes" if row.site in self.visited.sites else "no"}
+            {
+                **{name: getattr(row, name) for name in names},
+                "visited": "yes" if row.site in self.visited.sites else "no",
+            }
             for row in self.plan.rows
         )
 
@@ -143,7 +151,7 @@ def bind(
 
 
 def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, kwargs: dict[str, object]) -> Bound:
-    graph = read_graph(model, kwargs)
+    graph = _in_full_precision(read_graph(model, kwargs), model.name)
     score = score_of(analyzer)
     _refuse_integers(analyzer, graph)
     heads = [graph.between(graph.inputs, (key,)) for key in graph.outputs]
@@ -177,45 +185,18 @@ def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, 
     )
 
 
-def score_of(analyzer: object) -> str:
-    """Return which score an analyzer explains: its own field ``score``, or that of the analyzer inside."""
-    score = getattr(analyzer, "score", None)
-    if score is not None:
-        return str(score)
-    inner = getattr(analyzer, "inner", None)
-    return "logit" if inner is None else score_of(inner)
-
-
-def is_cut(analyzer: object) -> bool:
-    """Return whether an analyzer, or one inside, explains an inner tensor (``at=``) or gives a map of positions."""
-    inner = getattr(analyzer, "inner", None)
-    own = getattr(analyzer, "at", None) is not None or getattr(analyzer, "maps", False)
-    return own or (inner is not None and is_cut(inner))
-
-
-def plan_of(analyzer: object, program: Program) -> Plan:
-    """Return the plan of an analyzer, or of the analyzer inside; all gradient where there are no rules."""
-    find, repeat = getattr(analyzer, "explained_site", None), getattr(analyzer, "passes", None)
-    site = None if find is None else find(program)
-    plan = _plan_inside(analyzer, program if site is None else program.cut(site)[1])
-    if repeat is not None and plan.loop is not None:
-        plan = attrs.evolve(plan, loop=repeat(plan.loop))
-    if site is None:
-        return plan
-    names = {str(node.site): type(node.operation).__name__ for node in program.graph.nodes}
-    why = "chosen by position and shape" if getattr(analyzer, "at", None) is None else "named by at="
-    row = PlanRow(site, names.get(site, "InputLayer"), "explained", "", why)
-    return attrs.evolve(plan, rows=(row, *plan.rows))
-
-
-def _plan_inside(analyzer: object, program: Program) -> Plan:
-    rule_map = getattr(analyzer, "rule_map", None)
-    if rule_map is not None:
-        rules, otherwise = rule_map()
-        named = getattr(analyzer, "named", ())
-        return decide(program.graph, program.whole, rules, otherwise=otherwise, required=named)
-    inner = getattr(analyzer, "inner", None)
-    return decide(program.graph, program.whole, ()) if inner is None else plan_of(inner, program)
+def _in_full_precision(graph: Graph, name: str) -> Graph:
+    """Return the graph computing in float32 at least, with a warning where the model does not."""
+    half = half_sites(graph)
+    if not half:
+        return graph
+    warnings.warn(
+        f"The model {name!r} computes in half precision at {len(half)} operations ({', '.join(half[:3])}, ...). It is "
+        "explained in float32, from the same weights: scores can differ from its predictions in the third digit.",
+        PrecisionWarning,
+        stacklevel=2,
+    )
+    return in_float32(graph)
 
 
 def _expression(analyzer: AnalyzerBase) -> str:

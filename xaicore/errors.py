@@ -228,3 +228,7 @@ class UnwritableResult(ResultMistake, OSError):
 
 class UnknownExtra(ResultMistake, KeyError, AttributeError):
     """An explanation has no array of this name."""
+
+
+class PrecisionWarning(UserWarning):
+    """A model of half precision is explained in float32."""

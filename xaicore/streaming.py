@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from xaicore.binding import is_cut
 from xaicore.errors import EmptyInput, InvalidArgument
 from xaicore.explanation import Explanation, join_targets
 from xaicore.inspect.structure import fill, join
+from xaicore.nesting import is_cut
 from xaicore.sources import Batch, open_source
 
 if TYPE_CHECKING:

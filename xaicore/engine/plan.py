@@ -44,8 +44,8 @@ class PlanRow:
 class Plan:
     """A row per site in execution order, and what the engine needs beside them.
 
-    head, loop: estimated cost in forward passes of the model: what runs before a cut, and what explains it, its forward
-    included; loop is None where sizes are not known.  memory: bytes beside the weights, (fixed, per sample), at the peak.
+    head, loop: estimated cost in forward passes of the model: what runs before a cut, and what is explained, there and
+    back; loop is None where sizes are not known.  memory: bytes beside the weights, (fixed, per sample), at the peak.
     rules: site -> rule, for the sites that get one.  facts: site -> facts.
     """
 

@@ -16,7 +16,7 @@ import numpy as np
 
 import xaicore
 from xaicore.analyzer import AnalyzerBase, Filtered
-from xaicore.binding import is_cut
+from xaicore.nesting import is_cut
 from xaicore.testing.models import MODELS, float64_twin, inputs_of, rows_of
 
 if TYPE_CHECKING:

@@ -1,0 +1,63 @@
+"""What an analyzer and the analyzers inside of it ask for: the score, a cut, a plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from xaicore.engine.plan import Plan, PlanRow, decide
+
+if TYPE_CHECKING:
+    from xaicore.engine.program import Program
+    from xaicore.engine.target import ParsedTarget
+
+
+def score_of(analyzer: object) -> str:
+    """Return which score an analyzer explains: its own field ``score``, or that of the analyzer inside."""
+    score = getattr(analyzer, "score", None)
+    if score is not None:
+        return str(score)
+    inner = getattr(analyzer, "inner", None)
+    return "logit" if inner is None else score_of(inner)
+
+
+def check_target(analyzer: object, target: object, parsed: ParsedTarget) -> None:
+    """Let an analyzer, or one inside, refuse a target before anything is traced: its ``check_target``."""
+    own, inner = getattr(analyzer, "check_target", None), getattr(analyzer, "inner", None)
+    if own is not None:
+        own(target, parsed)
+    if inner is not None:
+        check_target(inner, target, parsed)
+
+
+def is_cut(analyzer: object) -> bool:
+    """Return whether an analyzer, or one inside, explains an inner tensor (``at=``) or gives a map of positions."""
+    inner = getattr(analyzer, "inner", None)
+    own = getattr(analyzer, "at", None) is not None or getattr(analyzer, "maps", False)
+    return own or (inner is not None and is_cut(inner))
+
+
+def plan_of(analyzer: object, program: Program) -> Plan:
+    """Return the plan of an analyzer, or of the analyzer inside; all gradient where there are no rules."""
+    find, repeat = getattr(analyzer, "explained_site", None), getattr(analyzer, "passes", None)
+    site = None if find is None else find(program)
+    plan = _plan_inside(analyzer, program if site is None else program.cut(site)[1])
+    if repeat is not None and plan.loop is not None:
+        plan = attrs.evolve(plan, loop=repeat(plan.loop))
+    if site is None:
+        return plan
+    names = {str(node.site): type(node.operation).__name__ for node in program.graph.nodes}
+    why = "chosen by position and shape" if getattr(analyzer, "at", None) is None else "named by at="
+    row = PlanRow(site, names.get(site, "InputLayer"), "explained", "", why)
+    return attrs.evolve(plan, rows=(row, *plan.rows))
+
+
+def _plan_inside(analyzer: object, program: Program) -> Plan:
+    rule_map = getattr(analyzer, "rule_map", None)
+    if rule_map is not None:
+        rules, otherwise = rule_map()
+        named = getattr(analyzer, "named", ())
+        return decide(program.graph, program.whole, rules, otherwise=otherwise, required=named)
+    inner = getattr(analyzer, "inner", None)
+    return decide(program.graph, program.whole, ()) if inner is None else plan_of(inner, program)
