@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # command -> (where it is, its line in the help): the help alone then imports none of them
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "demo": ("xaicore.cli.demo:demo", "Explain a real network on a real photograph, on one HTML page."),
+    "demo": ("xaicore.cli.demo:demo", "Explain three real networks on real data, on one HTML page."),
     "doctor": ("xaicore.cli.doctor:doctor", "Show versions, plugins and what is broken."),
     "explain": ("xaicore.cli.explain:explain", "Explain a model's predictions; write arrays and heatmaps."),
     "list": ("xaicore.cli.names:list_names", "List the names of methods, rules, filters."),

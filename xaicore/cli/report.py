@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
+
+from xaicore.cli.coverage import Coverage, coverage_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PAGE = "report.html.j2"
+PAGE = "report.html.j2"  # it includes the template that a section names
 
 
 @attrs.frozen
@@ -23,99 +25,170 @@ class Prediction:
 
 
 @attrs.frozen(eq=False)
-class Method:
-    """What one analyzer found.
+class Subject:
+    """A picture that is explained.
 
-    expression: canonical text.  summary: one line on what it computes.
+    caption: what it is.  target: the explained output.
+    picture, sample: PNG bytes of the photograph and of what the model sees of it.
+    predictions: the largest outputs.
+    """
+
+    caption: str
+    target: str
+    picture: bytes
+    sample: bytes
+    predictions: Sequence[Prediction]
+
+    @property
+    def says(self) -> str:
+        """What the model says of it, in words."""
+        best = max(self.predictions, key=lambda p: p.value)
+        return f"{best.label}, with probability {best.value:.3f}"
+
+
+@attrs.frozen(eq=False)
+class Map:
+    """What one analyzer found in one picture.
+
     picture, overlay: PNG bytes of the map, alone and over the input.
     limit: the value at the ends of the colours.
     score: the explained output.  total: sum of the attributions.
     residual: what the method did not account for, None where it claims nothing.
-    first_seconds, seconds: the first call, which traces the model, and a call after it.
-    coverage: what every operation of the model got, as ``Explanation.coverage`` has it.
     """
 
-    expression: str
-    summary: str
     picture: bytes
     overlay: bytes
     limit: float
     score: float
     total: float
     residual: float | None
-    first_seconds: float
-    seconds: float
-    coverage: Sequence[Mapping[str, str]]
 
     @property
     def astray(self) -> bool:
         """Whether what is not accounted for exceeds the score: then the map holds no shares of it."""
         return self.residual is not None and abs(self.residual) > abs(self.score)
 
+    @property
+    def drained(self) -> bool:
+        """Whether less than a tenth of the score has reached the picture: then the map tells where, not how much."""
+        return self.residual is not None and abs(self.total) < abs(self.score) / 10
+
 
 @attrs.frozen(eq=False)
-class Report:
+class Method:
+    """What one analyzer found.
+
+    expression: canonical text.  summary: one line on what it computes.
+    maps: one per picture.
+    first_seconds, seconds: the first call, which traces the model, and a call after it.
+    coverage: what every operation of the model got, as ``Explanation.coverage`` has it.
+    """
+
+    expression: str
+    summary: str
+    maps: Sequence[Map]
+    first_seconds: float
+    seconds: float
+    coverage: Sequence[Mapping[str, str]]
+
+
+@attrs.frozen(eq=False)
+class PictureSection:
+    """A model of pictures.
+
+    lead: what it is, in a sentence.
+    left_out: a line for each analyzer that is not installed.
+    facts: (what, value) about model, data, preprocessing and licences.
+    """
+
+    template: ClassVar[str] = "report_pictures.html.j2"
+
+    title: str
+    lead: str
+    subjects: Sequence[Subject]
+    methods: Sequence[Method]
+    left_out: Sequence[str]
+    facts: Sequence[tuple[str, str]]
+
+    @property
+    def coverage(self) -> Coverage:
+        """What was done where."""
+        return coverage_table(self.methods)
+
+
+@attrs.frozen
+class Change:
+    """A number that a counterfactual changes.  whole: the new one, rounded away from the old one."""
+
+    name: str
+    unit: str
+    before: float
+    after: float
+    whole: int
+
+
+@attrs.frozen
+class Answer:
+    """A counterfactual of one case.
+
+    found: whether the model says the other thing of it.
+    probability, rounded: what the model says of it, and of it in whole units.
+    """
+
+    found: bool
+    probability: float
+    rounded: float
+    changes: Sequence[Change]
+
+
+@attrs.frozen
+class Case:
+    """What is known of a case, what the model says of it, and an answer per question."""
+
+    name: str
+    known: Mapping[str, str]
+    probability: float
+    answers: Sequence[Answer]
+
+
+@attrs.frozen
+class Question:
+    """What was asked of all cases: by which analyzer, what was free to change, and the seconds that it took."""
+
+    expression: str
+    free: str
+    seconds: float
+
+
+@attrs.frozen(eq=False)
+class CaseSection:
+    """A model of tables, and its counterfactuals; fields as in ``PictureSection``."""
+
+    template: ClassVar[str] = "report_cases.html.j2"
+
+    title: str
+    lead: str
+    cases: Sequence[Case]
+    questions: Sequence[Question]
+    left_out: Sequence[str]
+    facts: Sequence[tuple[str, str]]
+
+
+@attrs.frozen(eq=False)
+class Page:
     """All that the page shows.
 
-    facts: (what, value) about model, input and preprocessing.
-    picture, sample: PNG bytes of the photograph and of what the model sees of it; the first may be None.
+    left_out: a line for each section whose packages are not installed.
     versions: distribution -> version.
     """
 
     title: str
-    target: str
-    picture: bytes | None
-    sample: bytes
-    facts: Sequence[tuple[str, str]]
-    predictions: Sequence[Prediction]
-    methods: Sequence[Method]
+    sections: Sequence[PictureSection | CaseSection]
+    left_out: Sequence[str]
     versions: Mapping[str, str]
 
 
-@attrs.frozen
-class Cell:
-    """What one operation got from one method."""
-
-    action: str
-    text: str
-    why: str
-
-
-@attrs.frozen
-class SiteRow:
-    """A line of the table of coverage: a site, its operation, and a cell per column; None where it does not run."""
-
-    site: str
-    operation: str
-    cells: tuple[Cell | None, ...]
-
-
-@attrs.frozen
-class Coverage:
-    """What was done where.  Methods that did the same everywhere share a column.
-
-    columns: for each column the numbers of its methods, from 1.  rows: one per site, in order of execution.
-    """
-
-    columns: tuple[tuple[int, ...], ...]
-    rows: tuple[SiteRow, ...]
-
-
-def coverage_table(methods: Sequence[Method]) -> Coverage:
-    """Return the table of all methods."""
-    operations = {row["site"]: row["operation"] for method in methods for row in method.coverage}
-    numbers: dict[tuple[Cell | None, ...], list[int]] = {}
-    for number, method in enumerate(methods, start=1):
-        cells = {row["site"]: _cell(row) for row in method.coverage}
-        numbers.setdefault(tuple(cells.get(site) for site in operations), []).append(number)
-    rows = zip(operations.items(), zip(*numbers, strict=True), strict=True) if numbers else ()
-    return Coverage(
-        tuple(tuple(n) for n in numbers.values()),
-        tuple(SiteRow(site, operation, cells) for (site, operation), cells in rows),
-    )
-
-
-def render(report: Report) -> str:
+def render(page: Page) -> str:
     """Return the page.  Every text is escaped; a model's or a label's name cannot add markup.
 
     Raises:
@@ -140,9 +213,7 @@ def render(report: Report) -> str:
     environment.filters["signed"] = signed
     environment.filters["seconds"] = seconds
     colours = ", ".join(f"rgb{anchor}" for anchor in ANCHORS)
-    return environment.get_template(PAGE).render(
-        report=report, coverage=coverage_table(report.methods), gradient=f"linear-gradient(to right, {colours})"
-    )
+    return environment.get_template(PAGE).render(page=page, gradient=f"linear-gradient(to right, {colours})")
 
 
 def data_uri(image: bytes) -> str:
@@ -160,8 +231,3 @@ def signed(value: float | None) -> str:
 def seconds(value: float) -> str:
     """Return a duration for reading."""
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
-
-
-def _cell(row: Mapping[str, str]) -> Cell:
-    action = row["action"]
-    return Cell(action, row["rule"] if action == "rule" else action, row["why"])
