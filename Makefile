@@ -8,13 +8,15 @@ EDITABLE = $(BIN)/python -m pip install --quiet -c constraints.txt -e ".[$(1)]" 
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help demo test test-all bench docs lint constraints clean
+.PHONY: help demo test test-all bench sweep bench-peers docs lint constraints clean
 
 help:
-	@echo "make demo      explain a real trained network on a real photograph; writes one HTML page"
+	@echo "make demo      explain three trained networks on real data; writes one HTML page"
 	@echo "make test      lint, types, the law of imports, and the tests (under ten minutes)"
 	@echo "make test-all  the same, and the slow tests"
 	@echo "make bench     what the methods cost, as ratios to the model's own gradient"
+	@echo "make bench-peers  the same methods in other libraries, each in an environment of its own (an hour, gigabytes)"
+	@echo "make sweep     every architecture of keras.applications; half an hour, goes on where it was"
 	@echo "make docs      build the documentation; warnings are errors"
 	@echo "make lint      the checks without the tests"
 
@@ -29,6 +31,13 @@ test-all: lint
 
 bench: .venv/.demo
 	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python benchmarks/estimates.py
+
+sweep: .venv/.demo
+	$(BIN)/python benchmarks/sweep.py --markdown docs/reference/coverage.md
+
+bench-peers: .venv/.demo
+	$(BIN)/python -m benchmarks.peers.run $(PEERS_OPTIONS)
 
 docs: .venv/.docs
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from hypothesis import settings
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 
@@ -22,6 +23,9 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 if TYPE_CHECKING:
     import keras
     import numpy as np
+
+settings.register_profile("patient", deadline=None)  # the machine may be busy
+settings.load_profile("patient")
 
 ROOT = pathlib.Path(__file__).parent
 RECORDED = ROOT / "tests" / "golden"

@@ -1,6 +1,6 @@
 """What the planner expects a method to cost, beside what it costs: ratios to the gradient, on six architectures.
 
-    python benchmarks/estimates.py [--repeats N] [--markdown FILE]
+python benchmarks/estimates.py [--repeats N] [--markdown FILE]
 """
 
 from __future__ import annotations
@@ -99,8 +99,10 @@ def timed(step: Callable[[np.ndarray], object], x: np.ndarray) -> float:
 
 def table(repeats: int) -> str:
     """Return the whole table as Markdown."""
-    header = "| architecture | method | expected ratio to gradient | measured | expected to measured |\n|---|---|---|---|---|"
-    return "\n".join([header, *(line for name in ARCHITECTURES for line in rows(name, repeats)), ""])
+    header = "| architecture | method | expected ratio to gradient | measured | expected to measured |"
+    return "\n".join(
+        [header, "|---|---|---|---|---|", *(line for name in ARCHITECTURES for line in rows(name, repeats)), ""]
+    )
 
 
 def main() -> None:

@@ -67,7 +67,7 @@ def explained(analyzer: Any, model: keras.Model, x: np.ndarray, seconds: float) 
 
 
 def not_closed(analyzer: Backward, model: keras.Model, x: np.ndarray) -> float:
-    """Return attributions and sinks minus the score, relative to the larger of |score| and the sum of |attributions|."""
+    """Return attributions and sinks minus the score, relative to the larger of |score| and sum of |attributions|."""
     graph = read_graph(model, {})
     program = Program(strip_head(graph), graph)
     rules, otherwise = analyzer.rule_map()

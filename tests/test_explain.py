@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import xaicore
-from tests.networks import nested_and_flat, small_cnn
+from networks import nested_and_flat, small_cnn
 from xaicore.errors import EmptyInput, InputNotFinite, InvalidArgument, TargetLength, TargetNeeded, TargetOutOfRange
 from xaicore.testing.models import inputs_of, randomise
 

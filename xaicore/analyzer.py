@@ -48,6 +48,9 @@ class AnalyzerBase:
     def check_target(self, target: object, parsed: ParsedTarget) -> None:
         """Refuse a target that the analyzer cannot explain, though the model has it; before anything is traced."""
 
+    def check_program(self, program: Program) -> None:
+        """Refuse a model that the analyzer cannot explain; before anything is planned."""
+
     def attribute(self, program: Program) -> Step:
         """Return the pure step of this analyzer on this program."""
         raise NotImplementedError(f"{type(self).__qualname__} has to define `attribute(program)`.")

@@ -122,6 +122,10 @@ class RuleNeverMet(ModelMistake, ValueError):
     """No operation of the model meets a rule that the user asked for."""
 
 
+class LayerIndex(ModelMistake, IndexError):
+    """An index, or the length of a list of rules, does not fit the model's layers."""
+
+
 class PlanBroken(ModelMistake, RuntimeError):
     """What ran differs from what was planned."""
 

@@ -42,6 +42,9 @@ def plan_of(analyzer: object, program: Program) -> Plan:
     """Return the plan of an analyzer, or of the analyzer inside; all gradient where there are no rules."""
     find, repeat = getattr(analyzer, "explained_site", None), getattr(analyzer, "passes", None)
     site = None if find is None else find(program)
+    check = getattr(analyzer, "check_program", None)
+    if check is not None:
+        check(program)
     plan = _plan_inside(analyzer, program if site is None else program.cut(site)[1])
     if repeat is not None and plan.loop is not None:
         plan = attrs.evolve(plan, loop=repeat(plan.loop))

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import xaicore
-from tests.networks import nested_and_flat, small_cnn
+from networks import nested_and_flat, small_cnn
 from xaicore.engine.head import strip_head
 from xaicore.engine.program import Program
 from xaicore.engine.target import Target, parse

@@ -13,7 +13,7 @@ import pytest
 from tensorflow.python.framework import ops as framework_ops  # the registry has no public name
 
 import xaicore
-from tests.networks import Raw, Symbolic, small_cnn, subclassed_and_flat
+from networks import Raw, Symbolic, small_cnn, subclassed_and_flat
 from xaicore.errors import XaicoreError
 from xaicore.testing.models import inputs_of
 

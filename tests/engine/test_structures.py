@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import xaicore
-from tests.networks import Raw, Symbolic, nested_and_flat, small_cnn, subclassed_and_flat
+from networks import Raw, Symbolic, nested_and_flat, small_cnn, subclassed_and_flat
 from xaicore.testing.models import inputs_of
 
 # Equal operations on equal numbers, up to the order in which float32 sums are taken.

@@ -6,7 +6,7 @@ import keras
 import pytest
 from keras import layers
 
-from tests.networks import nested_and_flat
+from networks import nested_and_flat
 from xaicore.inspect.conditions import matches
 from xaicore.inspect.facts import Facts, facts_of
 from xaicore.inspect.graph import Site

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import acme
 import xaicore.table
-from tests.registry import acme
-from tests.registry.acme import Distance, Map, Times, Total, Weigh, Wrap
+from acme import Distance, Map, Times, Total, Weigh, Wrap
 from xaicore.analyzer import Filtered
 from xaicore.backward import Backward
 from xaicore.errors import (

@@ -10,9 +10,9 @@ from importlib.metadata import EntryPoint
 import attrs
 import pytest
 
+import acme
 import xaicore.table
-from tests.registry import acme
-from tests.registry.acme import HERE, Weigh
+from acme import HERE, Weigh
 from xaicore.declaration import Declaration, Kind, part
 from xaicore.errors import BrokenPlugin, InvalidDeclaration, NameClash, UnknownName
 from xaicore.hookspecs import hookimpl
@@ -32,7 +32,7 @@ def point(family, value, distribution):
 
 
 CORE = point("filter", "xaicore.table", "xaicore")
-ACME = point("acme", "tests.registry.acme", "xaicore-acme")
+ACME = point("acme", "acme", "xaicore-acme")
 
 
 def plugin(rows=None, kinds=(), **hooks):
@@ -126,7 +126,7 @@ def test_a_family_that_is_switched_off_says_so():
 
 
 def test_a_family_has_a_name_of_the_grammar():
-    found = Registry.from_entry_points(points=[CORE, point("Acme-2", "tests.registry.acme", "acme")])
+    found = Registry.from_entry_points(points=[CORE, point("Acme-2", "acme", "acme")])
 
     assert isinstance(found.broken["Acme-2"].error, InvalidDeclaration)
 

@@ -98,17 +98,21 @@ def _lifted(part: Any, builder: Builder) -> Call | None:
 
 
 def _named(part: Any, builder: Builder) -> Call:
-    """Return the call of the row that says most: rows of the class's own distribution before others."""
+    """Return the call of the row that says most.
+
+    Rows of the class's own distribution before others, short names before long ones.
+    """
     found = []
     for row in builder.catalogue.rows.values():
         if parts.is_class(type(part), row.declaration.factory):
             preset = _preset(part, row, builder)
             keywords = None if preset is None else _keywords(part, preset, builder)
             if preset is not None and keywords is not None:
-                found.append((not _at_home(row, builder), -len(preset), len(keywords), row.name, keywords))
+                order = (not _at_home(row, builder), -len(preset), len(keywords), len(row.name), row.name)
+                found.append((order, row.name, keywords))
     if not found:
         raise NotExpressible(_refusal(part))
-    *_, name, keywords = min(found, key=lambda one: one[:4])
+    _, name, keywords = min(found, key=lambda one: one[0])
     return Call(name, (), tuple(keywords.items()))
 
 

@@ -106,7 +106,23 @@ def placed(
     twice = sorted(found.keys() & keywords.keys())
     if twice:
         raise UnknownParameter(f"{name} is given {twice[0]!r} by position and by name. {parameters(name, cls)}")
-    return found | dict(keywords)
+    return found | renamed(cls, keywords)
+
+
+def renamed(cls: type[Any], keywords: Mapping[str, object]) -> dict[str, object]:
+    """Return keywords with older spellings (metadata ``also`` of a field) by the parameter's name.
+
+    Raises:
+        UnknownParameter: a parameter is given under two names.
+    """
+    older = {old: key for key, field in fields(cls).items() for old in field.metadata.get("also", ())}
+    found: dict[str, object] = {}
+    for key, value in keywords.items():
+        name = older.get(key, key)
+        if name in found:
+            raise UnknownParameter(f"{name!r} is given twice, under its own name and as {key!r}. Give it once.")
+        found[name] = value
+    return found
 
 
 def satisfies(part: object, protocol: str) -> bool:

@@ -12,6 +12,8 @@ import pytest
 import xaicore
 from xaicore.backward import Backward
 from xaicore.testing.models import float64_twin
+from xaicore_lrp.box import ZBox
+from xaicore_lrp.gamma import Gamma
 from xaicore_lrp.rules import AlphaBeta, Epsilon
 from xaicore_lrp.spread import Flat, WSquare
 from xaicore_lrp.structure import Pass, Proportional
@@ -24,6 +26,7 @@ FLOAT32 = 1e-4
 STABILIZER = 1e-6
 EPSILON = Epsilon(epsilon=STABILIZER)
 FLAT, WSQUARE = Flat(stabilizer=STABILIZER), WSquare(stabilizer=STABILIZER)
+BOX = ZBox(low=-3, high=3, stabilizer=STABILIZER)
 ALPHA1, ALPHA2 = AlphaBeta(alpha=1, stabilizer=STABILIZER), AlphaBeta(alpha=2, stabilizer=STABILIZER)
 AROUND = (("activation", Pass()), ("average_pooling", Proportional(stabilizer=STABILIZER)))
 
@@ -42,6 +45,18 @@ ZENNIT = {
     "wsquare_nobias": (("affine", WSQUARE),),
     "epsilon_1e-6_first_flat": (("first", FLAT), ("affine", EPSILON)),
     "epsilon_1e-6_first_wsquare_nobias": (("first", WSQUARE), ("affine", EPSILON)),
+    "gamma_0.25": (("affine", Gamma(gamma=0.25, stabilizer=STABILIZER)),),
+    "gamma_1": (("affine", Gamma(gamma=1, stabilizer=STABILIZER)),),
+    "gamma_0.25_nobias": (("affine", Gamma(gamma=0.25, bias="ignore", stabilizer=STABILIZER)),),
+    "gamma_1_nobias": (("affine", Gamma(gamma=1, bias="ignore", stabilizer=STABILIZER)),),
+    "epsilon_1e-6_first_zbox_-3_3": (("first", BOX), ("affine", EPSILON)),
+    "epsilon_1e-6_first_zbox_-3_3_nobias": (("first", BOX), ("affine", EPSILON)),
+    "comp_epsilon_alpha2_beta1_eps0.1": (("conv", ALPHA2), ("dense", Epsilon(epsilon=0.1))),
+    "comp_epsilon_gamma_box_-3_3": (
+        ("first and conv", BOX),
+        ("conv", Gamma(gamma=0.25, stabilizer=STABILIZER)),
+        ("dense", EPSILON),
+    ),
     "comp_epsilon_plus": (("conv", ALPHA1), ("dense", EPSILON)),
     "comp_epsilon_plus_eps0.1": (("conv", ALPHA1), ("dense", Epsilon(epsilon=0.1))),
     "comp_epsilon_plus_flat": (("first", FLAT), ("conv", ALPHA1), ("dense", EPSILON)),
@@ -67,6 +82,13 @@ INNVESTIGATE = {
     "lrp.alpha_2_beta_1_IB": "lrp.alpha_2_beta_1(bias=False)",
     "lrp.alpha_1_beta_0": "lrp.alpha_1_beta_0(bias='innvestigate')",
     "lrp.alpha_2_beta_1": "lrp.alpha_2_beta_1(bias='innvestigate')",
+    "lrp.z_plus_fast": "lrp.z_plus_fast",
+    "lrp.z_inputbox_-3_3": "lrp.lrp(rule=lrp.z, input_layer_rule=(-3, 3))",
+    "lrp.epsilon_inputbox_-3_3": "lrp.lrp(rule=lrp.epsilon, input_layer_rule=(-3, 3))",
+    "lrp.sequential_preset_b": "lrp.sequential_preset_b(conv=lrp.alpha2beta1(bias='innvestigate'))",
+    "lrp.sequential_preset_a": "lrp.sequential_preset_a(conv=lrp.alpha1beta0(bias='innvestigate'))",
+    "lrp.sequential_preset_a_flat": "lrp.sequential_preset_a_flat(conv=lrp.alpha1beta0(bias='innvestigate'))",
+    "lrp.sequential_preset_b_flat": "lrp.sequential_preset_b_flat(conv=lrp.alpha2beta1(bias='innvestigate'))",
     "lrp.alpha_beta_3_2": "lrp.alpha_beta(alpha=3, beta=2, bias='innvestigate')",
 }
 

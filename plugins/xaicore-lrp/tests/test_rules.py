@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
@@ -11,16 +10,17 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from xaicore.errors import InvalidParameter, UnsupportedOperation
+from matrices import LAYERS, Linear, call, filled, flat, linear_layer
+from xaicore.errors import InvalidParameter
 from xaicore.inspect.affine import read_affine
 from xaicore.inspect.facts import alone
 from xaicore.inspect.graph import Site
 from xaicore.protocols import OpCall
+from xaicore_lrp.box import ZBox
+from xaicore_lrp.gamma import Gamma
+from xaicore_lrp.parts import AlphaBetaX, Sign, StdxEpsilon
 from xaicore_lrp.rules import AlphaBeta, Epsilon
 from xaicore_lrp.spread import Flat, WSquare
-
-if TYPE_CHECKING:
-    import keras
 
 Oracle = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
@@ -29,63 +29,10 @@ ROUNDING = 1e-10
 BATCH = 3
 
 
-@attrs.frozen
-class Linear:
-    """One layer as an explicit matrix: ``z = x matrix + bias``, inputs and outputs flattened."""
-
-    layer: layers.Layer
-    shape: tuple[int, ...]
-    matrix: np.ndarray
-    bias: np.ndarray
-
-
-LAYERS: dict[str, tuple[Callable[..., layers.Layer], tuple[int, ...]]] = {
-    "dense": (lambda **k: layers.Dense(5, **k), (7,)),
-    "dense_on_sequences": (lambda **k: layers.Dense(3, **k), (4, 5)),
-    "conv1d_causal_dilated": (lambda **k: layers.Conv1D(4, 3, padding="causal", dilation_rate=2, **k), (8, 3)),
-    "conv2d_strided": (lambda **k: layers.Conv2D(4, 3, strides=2, padding="same", **k), (6, 5, 3)),
-    "conv2d_dilated": (lambda **k: layers.Conv2D(3, (2, 3), dilation_rate=2, **k), (6, 7, 2)),
-    "conv2d_grouped": (lambda **k: layers.Conv2D(4, 3, groups=2, **k), (5, 5, 4)),
-    "conv3d": (lambda **k: layers.Conv3D(2, 2, padding="same", **k), (3, 4, 3, 2)),
-    "conv2d_transposed": (lambda **k: layers.Conv2DTranspose(3, 3, strides=2, padding="same", **k), (3, 4, 2)),
-    "depthwise1d": (lambda **k: layers.DepthwiseConv1D(3, depth_multiplier=2, **k), (6, 3)),
-    "depthwise2d": (lambda **k: layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, **k), (4, 5, 3)),
-    "einsum_dense": (lambda **k: layers.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="de", **k), (3, 4)),
-    "batch_normalization": (lambda activation, **k: layers.BatchNormalization(**k), (3, 4)),
-}
-
-
-def _filled(layer: layers.Layer, shape: tuple[int, ...], generator: np.random.Generator) -> layers.Layer:
-    layer.build((None, *shape))
-    draw = [generator.normal(size=w.shape) + (np.sign(w.numpy()) if w.shape == () else 0) for w in layer.weights]
-    if isinstance(layer, layers.BatchNormalization):
-        draw[3] = np.abs(draw[3]) + 0.1  # a variance
-    layer.set_weights(draw)
-    return layer
-
-
 @pytest.fixture(scope="module", params=LAYERS)
 def linear(request: pytest.FixtureRequest) -> Linear:
-    """Return a layer that ends in a ReLU where it can, and its matrix, found by feeding it unit vectors."""
-    make, shape = LAYERS[request.param]
-    generator = np.random.default_rng(7)
-    layer = _filled(make(activation="relu", dtype="float64"), shape, generator)
-    plain = make(activation=None, dtype="float64")
-    plain.build((None, *shape))
-    plain.set_weights(layer.get_weights())
-    size = int(np.prod(shape))
-    bias = _flat(plain(np.zeros((1, *shape))))[0]
-    if not isinstance(layer, layers.BatchNormalization):
-        # Subtracting the bias would leave rounding where the matrix has zeros.
-        plain.set_weights([layer.get_weights()[0], np.zeros_like(layer.get_weights()[1])])
-        matrix = _flat(plain(np.eye(size).reshape(size, *shape)))
-    else:
-        matrix = np.diag(np.diag(_flat(plain(np.eye(size).reshape(size, *shape))) - bias))
-    return Linear(layer, shape, matrix, bias)
-
-
-def _flat(values: tf.Tensor | np.ndarray) -> np.ndarray:
-    return np.asarray(values).reshape(len(values), -1)
+    """Return a layer and its matrix."""
+    return linear_layer(request.param)
 
 
 def _inputs(linear: Linear, *, nonnegative: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -93,22 +40,6 @@ def _inputs(linear: Linear, *, nonnegative: bool) -> tuple[np.ndarray, np.ndarra
     x = generator.normal(size=(BATCH, *linear.shape))
     relevance = generator.normal(size=(BATCH, linear.bias.size))
     return np.maximum(x, 0) if nonnegative else x, relevance
-
-
-def call(
-    rule: object, layer: keras.Operation, *inputs: np.ndarray, relevance: np.ndarray, **facts: object
-) -> tuple[np.ndarray, list[np.ndarray], dict[str, np.ndarray]]:
-    """Return (output, relevance of each input, sinks) of one operation under a rule."""
-    known = attrs.evolve(alone(layer), **{"nonnegative": (False,) * len(inputs), **facts})
-    tensors = [tf.constant(x) for x in inputs]
-
-    def forward(*tensors: tf.Tensor) -> tf.Tensor:
-        return layer(list(tensors) if len(tensors) > 1 else tensors[0])
-
-    op = OpCall(Site("site"), layer, forward, read_affine(layer), known, sinks=True)
-    output, backward = rule(op, *tensors)
-    found = backward(tf.reshape(tf.constant(relevance, output.dtype), tf.shape(output)))
-    return output.numpy(), [r.numpy() for r in found.inputs], {k: v.numpy() for k, v in found.sinks.items()}
 
 
 # The papers' formulas: x (batch, n), m (n, outputs), b (outputs,), r (batch, outputs) -> (batch, n).
@@ -153,7 +84,80 @@ def spread_rule(weight: Callable[[np.ndarray], np.ndarray], stabilizer: float = 
     return formula
 
 
+def gamma_rule(gamma: float, *, bias: bool = True, stabilizer: float = 0) -> Oracle:
+    """Montavon et al. 2019, sect. 10.2, with Andeol et al. 2023's sides: on the contributions z_jk themselves."""
+
+    def formula(x: np.ndarray, m: np.ndarray, b: np.ndarray, r: np.ndarray) -> np.ndarray:
+        z, own = x[:, :, None] * m, b if bias else 0 * b
+        total = z.sum(1) + b
+        found = np.zeros_like(x)
+        for side, part in ((total > 0, np.maximum), (total < 0, np.minimum)):
+            raised = z + gamma * part(z, 0)
+            denominator = raised.sum(1) + own + gamma * part(own, 0)
+            stable = denominator + stabilizer * np.where(denominator >= 0, 1, -1)
+            found += np.einsum("njk,nk->nj", raised, _ratio(r * side, stable))
+        return found
+
+    return formula
+
+
+def box_rule(low: object, high: object, stabilizer: float = 0) -> Oracle:
+    """Montavon et al. 2017, eq. 13."""
+
+    def formula(x: np.ndarray, m: np.ndarray, b: np.ndarray, r: np.ndarray) -> np.ndarray:
+        shares = x[:, :, None] * m - low * np.maximum(m, 0) - high * np.minimum(m, 0)
+        z = shares.sum(1)
+        return np.einsum("njk,nk->nj", shares, _ratio(r, z + stabilizer * np.where(z >= 0, 1, -1)))
+
+    return formula
+
+
+def four_parts_rule(a: tuple[float, float], b: tuple[float, float]) -> Oracle:
+    """Each of four parts with a denominator of its own."""
+
+    def formula(x: np.ndarray, m: np.ndarray, bias: np.ndarray, r: np.ndarray) -> np.ndarray:
+        up, down = (lambda v: np.maximum(v, 0)), (lambda v: np.minimum(v, 0))
+        found = np.zeros_like(x)
+        for factor, of_x, of_w in ((a[0], up, up), (a[1], down, down), (-b[0], up, down), (-b[1], down, up)):
+            z = of_x(x)[:, :, None] * of_w(m)
+            found += factor * np.einsum("njk,nk->nj", z, _ratio(r, z.sum(1) + of_w(bias)))
+        return found
+
+    return formula
+
+
+def deviation_rule(factor: float, *, whole: bool = False) -> Oracle:
+    """The epsilon rule, epsilon a multiple of the input's deviation, per sample or over the batch."""
+
+    def formula(x: np.ndarray, m: np.ndarray, b: np.ndarray, r: np.ndarray) -> np.ndarray:
+        z = x @ m + b
+        epsilon = factor * (x.std() if whole else x.std(1, keepdims=True))
+        return np.einsum("nj,jk,nk->nj", x, m, _ratio(r, z + epsilon * np.where(z >= 0, 1, -1)))
+
+    return formula
+
+
+def sign_rule(mu: float) -> Oracle:
+    """Gumpfer et al. 2023."""
+
+    def formula(x: np.ndarray, m: np.ndarray, b: np.ndarray, r: np.ndarray) -> np.ndarray:
+        return np.einsum("nj,jk,nk->nj", np.where(x < mu, -1, 1), m, _ratio(r, x @ m + b))
+
+    return formula
+
+
 CASES = {
+    "gamma": (Gamma(gamma=0.25), gamma_rule(0.25)),
+    "gamma_without_bias": (Gamma(gamma=1, bias=False), gamma_rule(1, bias=False)),
+    "gamma_stabilized": (Gamma(gamma=0.5, stabilizer=0.1), gamma_rule(0.5, stabilizer=0.1)),
+    "zbox": (ZBox(low=-5, high=4), box_rule(-5, 4)),
+    "zbox_stabilized": (ZBox(low=-5, high=4, stabilizer=0.1), box_rule(-5, 4, 0.1)),
+    "alphabetax": (AlphaBetaX(alpha=(0.7, 0.4), beta=(0.2, -0.1)), four_parts_rule((0.7, 0.4), (0.2, -0.1))),
+    "alphabetax2m100": (AlphaBetaX(alpha=(2, 0), beta=(1, 0)), four_parts_rule((2, 0), (1, 0))),
+    "stdx_epsilon": (StdxEpsilon(stdfactor=0.3), deviation_rule(0.3)),
+    "stdx_epsilon_of_the_batch": (StdxEpsilon(scope="batch"), deviation_rule(0.25, whole=True)),
+    "sign": (Sign(), sign_rule(0)),
+    "sign_mu": (Sign(mu=0.5), sign_rule(0.5)),
     "z": (Epsilon(epsilon=0), epsilon_rule(0)),
     "z_stabilized": (Epsilon(epsilon=0, stabilizer=0.01), epsilon_rule(0.01)),
     "epsilon": (Epsilon(epsilon=0.25), epsilon_rule(0.25)),
@@ -181,17 +185,19 @@ def test_rule_is_the_formula_on_the_explicit_matrix(linear: Linear, case: str, *
     output, (found,), sinks = call(rule, linear.layer, x, relevance=relevance, nonnegative=(nonnegative,))
 
     np.testing.assert_allclose(output, linear.layer(x).numpy(), rtol=ROUNDING, atol=ROUNDING)
-    expected = formula(_flat(x), linear.matrix, linear.bias, relevance)
+    expected = formula(flat(x), linear.matrix, linear.bias, relevance)
     scale = np.abs(expected).max()
-    np.testing.assert_allclose(_flat(found), expected, rtol=0, atol=ROUNDING * scale)
+    np.testing.assert_allclose(flat(found), expected, rtol=0, atol=ROUNDING * scale)
     assert found.shape == x.shape
+    if "conservation" not in rule.setting.claims:
+        return
     total = found.reshape(BATCH, -1).sum(1) + sinks["bias"] + sinks["stabilizer"]
     np.testing.assert_allclose(total, relevance.sum(1), rtol=0, atol=ROUNDING * scale * found[0].size)
 
 
 def test_rules_run_in_a_graph_with_a_free_batch_axis() -> None:
     """One trace serves every batch size, and gives what the formula gives."""
-    layer = _filled(layers.Conv2D(2, 2, dtype="float64", activation="relu"), (4, 4, 1), np.random.default_rng(3))
+    layer = filled(layers.Conv2D(2, 2, dtype="float64", activation="relu"), (4, 4, 1), np.random.default_rng(3))
     rule, traces = AlphaBeta(alpha=2), []
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, 4, 4, 1), tf.float64)])
@@ -210,103 +216,34 @@ def test_rules_run_in_a_graph_with_a_free_batch_axis() -> None:
     assert len(traces) == 1
 
 
-def test_a_negative_bias_inhibits_and_does_not_shrink_what_excites() -> None:
-    """Bach et al. 2015, eq. 60 by hand: W=(1, -1), b=-1, x=(1, 1), so z+ = 1, z- = -2; R = z = -1."""
-    layer = layers.Dense(1, dtype="float64")
-    layer.build((None, 2))
-    layer.set_weights([np.array([[1.0], [-1.0]]), np.array([-1.0])])
-    x, relevance = np.ones((1, 2)), np.array([[-1.0]])
-    for rule, expected in ((AlphaBeta(beta=0), [[-1, 0]]), (AlphaBeta(alpha=2, beta=1), [[-2, 0.5]])):
-        _, (found,), _ = call(rule, layer, x, relevance=relevance, nonnegative=(True,))
-        np.testing.assert_array_equal(found, expected)
+def _dense(x: np.ndarray, rule: object, **facts: object) -> np.ndarray:
+    layer = filled(layers.Dense(4, activation="relu", dtype="float64"), (6,), np.random.default_rng(5))
+    relevance = np.random.default_rng(6).normal(size=(len(x), 4))
+    _, (found,), _ = call(rule, layer, x, relevance=relevance, **facts)
+    return found
 
 
-@pytest.mark.parametrize("rule", [Epsilon(epsilon=0), Epsilon(epsilon=0.1), AlphaBeta(alpha=2), WSquare(), Flat()])
-def test_an_exact_zero_passes_nothing_on_and_is_accounted_for(rule: object) -> None:
-    """No NaN where a denominator is zero, and the sinks hold what got lost."""
-    layer = layers.Dense(2, use_bias=False, dtype="float64")
-    layer.build((None, 3))
-    layer.set_weights([np.array([[0.0, 1.0], [0.0, 2.0], [0.0, -3.0]])])
-    x, relevance = np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [1.0, 0.0, 0.0]]), np.array([[1.0, 2.0]] * 3)
-    _, (found,), sinks = call(rule, layer, x, relevance=relevance)
-    assert np.isfinite(found).all()
-    # Sums of three numbers of size one.
-    np.testing.assert_allclose(found.sum(1) + sinks["bias"] + sinks["stabilizer"], relevance.sum(1), atol=1e-14)
-    np.testing.assert_array_equal(sinks["bias"], 0)
+def test_a_box_of_arrays_is_the_formula_with_them() -> None:
+    low, high = -np.arange(1.0, 7.0), np.arange(2.0, 8.0)
+    x = np.random.default_rng(8).uniform(low, high, size=(5, 6))
+    layer = filled(layers.Dense(4, dtype="float64"), (6,), np.random.default_rng(5))
+    relevance = np.random.default_rng(6).normal(size=(5, 4))
+    _, (found,), _ = call(ZBox(low=low, high=high), layer, x, relevance=relevance)
+    matrix, bias = layer.get_weights()
+    np.testing.assert_allclose(found, box_rule(low[:, None], high[:, None])(x, matrix, bias, relevance), atol=ROUNDING)
+    assert found.sum() == pytest.approx(relevance.sum())
+    with pytest.raises(InvalidParameter, match="expected one that broadcasts to a sample"):
+        call(ZBox(low=np.zeros(5), high=np.ones(5)), layer, x, relevance=relevance)
 
 
-def test_a_zero_preactivation_counts_as_positive() -> None:
-    """sign(0) = +1: at z = 0 the epsilon rule divides by +epsilon."""
-    layer = layers.Dense(1, use_bias=False, dtype="float64")
-    layer.build((None, 2))
-    layer.set_weights([np.array([[1.0], [-1.0]])])
-    _, (found,), _ = call(Epsilon(epsilon=0.5), layer, np.ones((1, 2)), relevance=np.ones((1, 1)))
-    np.testing.assert_array_equal(found, [[2, -2]])
-
-
-@pytest.mark.parametrize("max_value", [None, 1.0], ids=["relu", "cut_relu"])
-@pytest.mark.parametrize("rule", [Epsilon(epsilon=0), Epsilon(epsilon=0.25), Epsilon(epsilon=0.25, bias=False)])
-def test_dividing_by_the_output_of_a_relu_changes_nothing(rule: Epsilon, max_value: float | None) -> None:
-    """Where no relevance arrives at outputs of zero, dividing by y or by z is the same; a cut ReLU is no such y."""
-    layer = layers.Dense(6, activation=layers.ReLU(max_value, dtype="float64"), dtype="float64")
-    _filled(layer, (4,), np.random.default_rng(5))
-    x = np.random.default_rng(6).normal(size=(BATCH, 4))
-    y = layer(x).numpy()
-    relevance = y * np.random.default_rng(8).normal(size=y.shape)
-    plain = call(rule, layer, x, relevance=relevance)
-    short = call(rule, layer, x, relevance=relevance, weighted=True)
-    np.testing.assert_allclose(short[1][0], plain[1][0], rtol=ROUNDING, atol=ROUNDING)
-    for name in plain[2]:
-        np.testing.assert_allclose(short[2][name], plain[2][name], rtol=ROUNDING, atol=ROUNDING)
-
-
-def test_small_inhibition_survives_beside_large_excitation_in_float32() -> None:
-    """z- is computed by itself: as z - z+ it would be lost to rounding where it is 1e-6 of z+."""
-    kernel = np.array([[1.0, 0.5], [-1e-6, -2e-6]])
-    relevance = np.array([[1.0, 3.0]])
-    layers_by_dtype = {dtype: layers.Dense(2, use_bias=False, dtype=dtype) for dtype in ("float32", "float64")}
-    found = {}
-    for dtype, layer in layers_by_dtype.items():
-        layer.build((None, 2))
-        layer.set_weights([kernel])
-        x = np.ones((1, 2), dtype)
-        found[dtype] = call(AlphaBeta(alpha=2), layer, x, relevance=relevance, nonnegative=(True,))[1][0]
-    # A few float32 roundings of 6e-8 each.
-    np.testing.assert_allclose(found["float32"], found["float64"], rtol=1e-6)
-
-
-@pytest.mark.parametrize("value", [-1e-3, float("nan"), "0.1", True, None])
-def test_epsilon_refuses_what_is_no_amount(value: object) -> None:
-    """Negative, not a number, text, a flag: refused when built."""
-    with pytest.raises(InvalidParameter, match="epsilon"):
-        Epsilon(epsilon=value)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    "given", [{}, {"alpha": 0.5}, {"beta": -1}, {"alpha": 2, "beta": 2}, {"beta": 1, "bias": "no"}]
-)
-def test_alpha_beta_refuses_what_breaks_its_law(given: dict[str, object]) -> None:
-    """Expected: alpha >= 1, beta >= 0, alpha - beta = 1, a known treatment of the bias."""
-    with pytest.raises(InvalidParameter, match=r"alpha|beta|bias"):
-        AlphaBeta(**given)  # type: ignore[arg-type]
-
-
-def test_epsilon_refuses_two_stabilizers() -> None:
-    """Epsilon and stabilizer do the same: one of them has to be zero."""
-    with pytest.raises(InvalidParameter, match="stabilizer"):
-        Epsilon(epsilon=0.1, stabilizer=0.1)
-
-
-def test_parameters_are_normalised_when_built() -> None:
-    """What means the same is equal."""
-    assert AlphaBeta(alpha=2) == AlphaBeta(beta=1) == AlphaBeta(alpha=2, beta=1)
-    assert AlphaBeta(alpha=1, bias=False) == AlphaBeta(alpha=1, bias="ignore")
-    assert Epsilon(bias=True) == Epsilon(bias="innvestigate") == Epsilon()
-    assert hash(AlphaBeta(alpha=2)) == hash(AlphaBeta(beta=1))
-
-
-@pytest.mark.parametrize("rule", [Epsilon(), AlphaBeta(alpha=2), WSquare(), Flat()])
-def test_a_rule_for_affine_operations_says_so_elsewhere(rule: object) -> None:
-    """The error names the rule, the operation and its site."""
-    with pytest.raises(UnsupportedOperation, match=rf"{type(rule).__name__}.*MaxPooling1D.*site"):
-        call(rule, layers.MaxPooling1D(), np.ones((1, 4, 2)), relevance=np.ones((1, 2, 2)))
+def test_zplus_fast_takes_the_input_as_it_is() -> None:
+    """X W+ with x not cut: the same as z+ where x >= 0, and the formula as written elsewhere."""
+    x = np.random.default_rng(8).normal(size=(5, 6))
+    fast = AlphaBeta(alpha=1, bias="ignore", assume_nonnegative=True)
+    np.testing.assert_allclose(
+        _dense(np.abs(x), fast), _dense(np.abs(x), AlphaBeta(alpha=1, bias="ignore")), rtol=0, atol=ROUNDING
+    )
+    layer = filled(layers.Dense(4, activation="relu", dtype="float64"), (6,), np.random.default_rng(5))
+    relevance, plus = np.random.default_rng(6).normal(size=(5, 4)), np.maximum(layer.get_weights()[0], 0)
+    expected = x * (_ratio(relevance, x @ plus) @ plus.T)
+    np.testing.assert_allclose(_dense(x, fast), expected, rtol=0, atol=ROUNDING * np.abs(expected).max())

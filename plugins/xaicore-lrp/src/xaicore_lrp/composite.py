@@ -1,47 +1,112 @@
-"""Composites: one rule for the first layer, one for convolutions, one for dense layers, one for the rest."""
+"""Composites: which rule for which layer, by place, kind, or condition."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from xaicore.analyzer import AnalyzerBase
 from xaicore.backward import Backward, companions
 from xaicore.declaration import part
-from xaicore.values import choice, optional, text
+from xaicore.errors import InvalidParameter, LayerIndex
+from xaicore.values import choice, flag, integer, optional, text
+from xaicore_lrp.box import ZBox
 from xaicore_lrp.rules import Epsilon
 
 if TYPE_CHECKING:
     from xaicore.protocols import Program, Rule, RuleMap, Step
+
+_PAIR = 2
+
+
+def _is_rule(value: object) -> bool:
+    return callable(value) and hasattr(value, "setting")
+
+
+def _rules(value: Any) -> Any:
+    """Take a rule, a list of rules, (condition, rule) pairs, or a mapping from conditions to rules."""
+    if _is_rule(value):
+        return value
+    pairs = tuple(value.items()) if isinstance(value, dict) else tuple(value) if isinstance(value, tuple | list) else ()
+    if pairs and all(map(_is_rule, pairs)):
+        return pairs
+    if not pairs or not all(isinstance(p, tuple | list) and len(p) == _PAIR and _is_rule(p[1]) for p in pairs):
+        raise InvalidParameter(
+            f"Given rule={value!r}; expected a rule, a list of rules (one per kernel layer, from the input on), "
+            "(condition, rule) pairs, or a mapping from conditions to rules."
+        )
+    return tuple((_condition(key), rule) for key, rule in pairs)
+
+
+def _condition(key: object) -> str:
+    """Return a condition as canonical text; a layer class stands for itself."""
+    from xaicore.inspect.conditions import parse  # keras is imported only where a rule map is made
+
+    return str(parse(f"class({key.__name__})" if isinstance(key, type) else str(key)))
+
+
+def _box(value: Any) -> Any:
+    """Take (low, high) for the z^B rule with these bounds."""
+    if isinstance(value, tuple | list) and len(value) == _PAIR:
+        return ZBox(low=value[0], high=value[1])
+    if value is not None and not _is_rule(value):
+        raise InvalidParameter(f"Given input={value!r}; expected a rule, or the bounds (low, high) of the z^B rule.")
+    return value
 
 
 @attrs.frozen(str=False)
 class Composite(AnalyzerBase):
     """Layer-wise relevance propagation with a rule per kind of layer: Lapuschkin et al. 2017; Kohlbrenner et al. 2020.
 
-    The first of ``input``, ``conv``, ``dense``, ``rule`` that an affine operation meets counts; the operations around
-    them (activations, sums, average pooling) get what these rules want around them.
+    The first of ``input``, ``until``, ``bn``, ``conv``, ``dense``, ``rule`` that an affine operation meets counts; the
+    operations around them (activations, sums, average pooling) get what these rules want around them.
 
     Args:
-        rule: Of every affine operation that no other field is for, batch normalization included.
-        input: Of kernel layers that the model's input reaches through padding, reshaping and rescaling only.
+        rule: Of every affine operation that no other field is for, batch normalization included.  Or a list, its k-th
+            rule for the k-th kernel layer from the input on; or (condition, rule) pairs, of which the first that an
+            operation meets counts; or a mapping from conditions (or layer classes) to rules.
+        input: Of kernel layers that the model's input reaches through padding, reshaping and rescaling only; (low,
+            high) is the z^B rule with these bounds.
         conv: Of convolutions of any kind: depthwise, separable (each of its two stages), transposed.
         dense: Of Dense and EinsumDense.
+        bn: Of batch normalization.
+        until_index, until_rule: A rule for the kernel layers up to and with this index, counted from the input, from 0.
         initial: Relevance of the explained output: "score" (its value) or "one".
         score: "logit" strips a softmax or sigmoid head, "probability" keeps it.
         on_unsupported: "raise" or "gradient", for operations that no rule is for.
         at: Site whose output is explained instead of the model's inputs.
+        strict: Refuse a model where a rule that was given for a kind of layer acts nowhere.  Presets are not strict:
+            they serve dense networks and convolutional ones, and the plan tells which of their rules acts where.
+
+    Older spellings of the parameters: input_layer_rule, bn_layer_rule, until_layer_idx, until_layer_rule.
+
+    Raises:
+        InvalidParameter: an index without its rule, or the reverse; a rule map of another form.
+        LayerIndex: a list of another length than the model has kernel layers, or an index beyond them.
     """
 
-    rule: Rule = part("rule", default=Epsilon(epsilon=1e-6))
-    input: Rule | None = part("rule", default=None)
+    rule: Rule | tuple[Any, ...] = part("rule", default=Epsilon(epsilon=1e-6), converter=_rules, many=True)
+    input: Rule | None = part("rule", default=None, converter=_box, many=True, metadata={"also": ("input_layer_rule",)})
     conv: Rule | None = part("rule", default=None)
     dense: Rule | None = part("rule", default=None)
+    bn: Rule | None = part("rule", default=None, metadata={"also": ("bn_layer_rule",)})
+    until_index: int | None = attrs.field(
+        default=None, converter=optional(integer(minimum=0)), metadata={"also": ("until_layer_idx",)}
+    )
+    until_rule: Rule | None = part("rule", default=None, metadata={"also": ("until_layer_rule", "until_index_rule")})
     initial: str = attrs.field(default="score", converter=choice("one", "score"))
     score: str = attrs.field(default="logit", converter=choice("logit", "probability"))
     on_unsupported: str = attrs.field(default="raise", converter=choice("raise", "gradient"))
     at: str | None = attrs.field(default=None, converter=optional(text))
+    strict: bool = attrs.field(default=True, converter=flag)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse an index without its rule."""
+        if (self.until_index is None) != (self.until_rule is None):
+            raise InvalidParameter(
+                f"Given until_index={self.until_index!r} and until_rule={self.until_rule!r}: one needs the other."
+            )
 
     @property
     def claims(self) -> frozenset[str]:
@@ -54,17 +119,28 @@ class Composite(AnalyzerBase):
 
     @property
     def named(self) -> tuple[str, ...]:
-        """Conditions of the rules that were given: each has to be met by an operation."""
-        given = (("first", self.input), ("conv", self.conv), ("dense", self.dense))
-        return tuple(condition for condition, rule in given if rule is not None)
+        """Conditions of the rules that were given: each has to be met by an operation, where ``strict``."""
+        given = (("first", self.input), ("norm", self.bn), ("conv", self.conv), ("dense", self.dense))
+        kinds = (condition for condition, rule in given if rule is not None and self.strict)
+        pairs = self.rule if isinstance(self.rule, tuple) and isinstance(self.rule[0], tuple) else ()
+        return (*kinds, *(condition for condition, _ in pairs))
+
+    def check_program(self, program: Program) -> None:
+        """Refuse a list or an index that does not fit the model's kernel layers."""
+        count = sum(facts.contains_kernel for facts in _facts(program))
+        if isinstance(self.rule, tuple) and not isinstance(self.rule[0], tuple) and len(self.rule) != count:
+            raise LayerIndex(f"Given a list of {len(self.rule)} rules; the model has {count} kernel layers.")
+        if self.until_index is not None and self.until_index >= count:
+            raise LayerIndex(
+                f"Given until_index={self.until_index}; the model has {count} kernel layers, 0 to {count - 1}."
+            )
 
     def attribute(self, program: Program) -> Step:
         """Return the step: one forward, one backward."""
         return self._backward().attribute(program)
 
     def _backward(self) -> Backward:
-        given = (("first", self.input), ("conv", self.conv), ("dense", self.dense), ("affine", self.rule))
-        rules = [(condition, rule) for condition, rule in given if rule is not None]
+        rules = [(condition, rule) for condition, rule in self._pairs() if rule is not None]
         around = dict.fromkeys(pair for _, rule in rules for pair in companions(rule))
         return Backward(
             rules=(*rules, *around),
@@ -73,3 +149,22 @@ class Composite(AnalyzerBase):
             on_unsupported=self.on_unsupported,
             at=self.at,
         )
+
+    def _pairs(self) -> list[tuple[str, Rule | None]]:
+        placed: list[tuple[str, Rule | None]] = [("first", self.input)]
+        if self.until_index is not None:
+            placed.append((f"contains_kernel and until({self.until_index})", self.until_rule))
+        placed += [("norm", self.bn), ("conv", self.conv), ("dense", self.dense)]
+        if not isinstance(self.rule, tuple):
+            return [*placed, ("affine", self.rule)]
+        if isinstance(self.rule[0], tuple):
+            return [*placed, *self.rule]
+        # In order: what an earlier index has taken is not asked again.
+        kth = [(f"contains_kernel and until({k})", rule) for k, rule in enumerate(self.rule)]
+        return [*placed, *kth, ("affine", Epsilon(epsilon=1e-6))]
+
+
+def _facts(program: Program) -> Any:
+    from xaicore.inspect.facts import facts_of
+
+    return facts_of(program.graph).values()

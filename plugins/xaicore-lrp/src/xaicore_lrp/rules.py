@@ -17,7 +17,7 @@ import attrs
 
 from xaicore.errors import InvalidParameter
 from xaicore.protocols import Effort, Relevance
-from xaicore.values import choice, optional, real
+from xaicore.values import choice, flag, optional, real
 from xaicore_lrp.setting import WEIGHTED, affine_form
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _spelled(bias: object) -> object:
     return ("publication" if bias else "ignore") if isinstance(bias, bool) else bias
 
 
-_BIAS = attrs.converters.pipe(_spelled, choice("publication", "ignore", "innvestigate"))
+BIAS = attrs.converters.pipe(_spelled, choice("publication", "ignore", "innvestigate"))
 
 
 @attrs.frozen
@@ -62,7 +62,7 @@ class Epsilon:
     setting: ClassVar[Setting] = WEIGHTED
 
     epsilon: float = attrs.field(default=1e-7, converter=real(minimum=0.0))
-    bias: Bias = attrs.field(default="publication", converter=_BIAS)
+    bias: Bias = attrs.field(default="publication", converter=BIAS)
     stabilizer: float = attrs.field(default=0.0, converter=real(minimum=0.0))
 
     def __attrs_post_init__(self) -> None:
@@ -117,6 +117,8 @@ class AlphaBeta:
         bias: "publication" (or True): as above.  "ignore" (or False): without b.  "innvestigate": the whole of b in
             both denominators, which that library does; a negative bias can then turn the sign of z_k+.
         stabilizer: Keeps both denominators away from zero; 0 divides, and an exact zero gives zero.
+        assume_nonnegative: Take every input for non-negative, as z+ is often written: ``x W+`` with x as it is.  Wrong
+            for inputs of both signs; where they are known to be non-negative, the same and no faster.
 
     Raises:
         InvalidParameter: alpha and beta are both missing, out of range, or alpha - beta is not 1.
@@ -126,8 +128,9 @@ class AlphaBeta:
 
     alpha: float = attrs.field(default=None, converter=optional(real(minimum=1.0)))
     beta: float = attrs.field(default=None, converter=optional(real(minimum=0.0)))
-    bias: Bias = attrs.field(default="publication", converter=_BIAS)
+    bias: Bias = attrs.field(default="publication", converter=BIAS)
     stabilizer: float = attrs.field(default=0.0, converter=real(minimum=0.0))
+    assume_nonnegative: bool = attrs.field(default=False, converter=flag)
 
     def __attrs_post_init__(self) -> None:
         """Infer a missing parameter from alpha - beta = 1, and check the law."""
@@ -141,7 +144,8 @@ class AlphaBeta:
         from xaicore_lrp.stabilizer import account, divide
 
         form, (x,) = affine_form(op, self), inputs
-        split = SignSplit.of(form, x, nonnegative=op.facts.nonnegative[0])
+        nonnegative = self.assume_nonnegative or op.facts.nonnegative[0]
+        split = SignSplit.of(form, x, nonnegative=nonnegative)
         exciting, inhibiting = self._biases(form)
         plus = split.apply(split.agree, exciting)
         pull_plus = split.pull(split.agree, self.alpha, plus)

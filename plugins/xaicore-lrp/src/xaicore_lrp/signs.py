@@ -44,6 +44,15 @@ class SignSplit:
         agree, differ = tf.concat([plus, minus], rows), tf.concat([minus, plus], rows)
         return cls(form, (parts,), (agree,), (differ,), channels)
 
+    @property
+    def whole(self) -> Tensors:
+        """The form's own kernel for each part."""
+        kernel = self.form.kernel
+        if self.joined is None:
+            return (kernel,) * len(self.parts)
+        assert self.form.join is not None  # noqa: S101  # tells mypy how the parts were joined
+        return (tf.concat([kernel, kernel], self.form.join[1]),)
+
     def apply(self, kernels: Tensors, bias: tf.Tensor | None = None) -> tf.Tensor:
         """Return the sum of the parts under their kernels, and the bias once."""
         return _apply(self.form, self.parts, kernels, bias)

@@ -1,11 +1,13 @@
-"""The names of family ``lrp``: one row, one claim of a paper."""
+"""The names of family ``lrp`` that are rules: one row, one claim of a paper."""
 
 from __future__ import annotations
 
 from xaicore.declaration import Declaration
+from xaicore_lrp.presets import PRESETS
 
 _RULES = "xaicore_lrp.rules:"
 _SPREAD = "xaicore_lrp.spread:"
+_PARTS = "xaicore_lrp.parts:"
 
 ROWS: dict[str, Declaration] = {
     "lrp.alpha1beta0": Declaration(
@@ -17,6 +19,15 @@ ROWS: dict[str, Declaration] = {
         cites=("bach2015",),
         aliases=("lrp.alpha_1_beta_0",),
     ),
+    "lrp.alpha1beta0_ignore_bias": Declaration(
+        "rule",
+        _RULES + "AlphaBeta",
+        preset={"alpha": 1, "beta": 0, "bias": "ignore"},
+        summary="Only what excites an output gets relevance; biases take no part.",
+        formula="R_j = sum_k z_jk+ / (sum_i z_ik+) R_k",
+        cites=("bach2015",),
+        aliases=("lrp.alpha_1_beta_0_ib",),
+    ),
     "lrp.alpha2beta1": Declaration(
         "rule",
         _RULES + "AlphaBeta",
@@ -26,6 +37,15 @@ ROWS: dict[str, Declaration] = {
         cites=("bach2015",),
         aliases=("lrp.alpha_2_beta_1",),
     ),
+    "lrp.alpha2beta1_ignore_bias": Declaration(
+        "rule",
+        _RULES + "AlphaBeta",
+        preset={"alpha": 2, "beta": 1, "bias": "ignore"},
+        summary="Exciting parts twice, inhibiting ones once and negative; biases take no part.",
+        formula="R_j = sum_k (2 z_jk+ / sum_i z_ik+ - z_jk- / sum_i z_ik-) R_k",
+        cites=("bach2015",),
+        aliases=("lrp.alpha_2_beta_1_ib",),
+    ),
     "lrp.alphabeta": Declaration(
         "rule",
         _RULES + "AlphaBeta",
@@ -34,11 +54,52 @@ ROWS: dict[str, Declaration] = {
         cites=("bach2015",),
         aliases=("lrp.alpha_beta",),
     ),
-    "lrp.composite": Declaration(
-        "analyzer",
-        "xaicore_lrp.composite:Composite",
-        summary="One rule for the first layer, one for convolutions, one for dense layers, one for the rest.",
-        cites=("lapuschkin2017", "kohlbrenner2020"),
+    "lrp.alphabeta_ignore_bias": Declaration(
+        "rule",
+        _RULES + "AlphaBeta",
+        preset={"bias": "ignore"},
+        summary="Exciting and inhibiting parts apart; biases take no part.",
+        formula="R_j = sum_k (alpha z_jk+ / sum_i z_ik+ - beta z_jk- / sum_i z_ik-) R_k",
+        cites=("bach2015",),
+    ),
+    "lrp.alphabetax": Declaration(
+        "rule",
+        _PARTS + "AlphaBetaX",
+        summary="Four parts by the signs of input and weight, each normalised alone.",
+        formula="R_j = sum_k (a_0 x+W+/z++ + a_1 x-W-/z-- - b_0 x+W-/z+- - b_1 x-W+/z-+) R_k",
+        cites=("alber2019",),
+    ),
+    "lrp.alphabetax1000": Declaration(
+        "rule",
+        _PARTS + "AlphaBetaX",
+        preset={"alpha": (1, 0), "beta": (0, 0)},
+        summary="Of four parts, positive inputs under positive weights alone.",
+        formula="R_j = sum_k x_j+ W_jk+ / z_k++ R_k",
+        cites=("alber2019",),
+    ),
+    "lrp.alphabetax1001": Declaration(
+        "rule",
+        _PARTS + "AlphaBetaX",
+        preset={"alpha": (1, 1), "beta": (0, 0)},
+        summary="Of four parts, the two that excite, each normalised alone.",
+        formula="R_j = sum_k (x_j+ W_jk+ / z_k++ + x_j- W_jk- / z_k--) R_k",
+        cites=("alber2019",),
+    ),
+    "lrp.alphabetax1010": Declaration(
+        "rule",
+        _PARTS + "AlphaBetaX",
+        preset={"alpha": (1, 0), "beta": (0, -1)},
+        summary="Of four parts, the two of positive weights, each normalised alone.",
+        formula="R_j = sum_k (x_j+ W_jk+ / z_k++ + x_j- W_jk+ / z_k-+) R_k",
+        cites=("alber2019",),
+    ),
+    "lrp.alphabetax2m100": Declaration(
+        "rule",
+        _PARTS + "AlphaBetaX",
+        preset={"alpha": (2, 0), "beta": (1, 0)},
+        summary="Of four parts, the two of positive inputs: twice what excites, minus what inhibits.",
+        formula="R_j = sum_k (2 x_j+ W_jk+ / z_k++ - x_j+ W_jk- / z_k+-) R_k",
+        cites=("alber2019",),
     ),
     "lrp.epsilon": Declaration(
         "rule",
@@ -47,12 +108,28 @@ ROWS: dict[str, Declaration] = {
         formula="R_j = x_j sum_k W_jk R_k / (z_k + epsilon*sign(z_k))",
         cites=("bach2015",),
     ),
+    "lrp.epsilon_ignore_bias": Declaration(
+        "rule",
+        _RULES + "Epsilon",
+        preset={"bias": "ignore"},
+        summary="In proportion to the contributions, biases left out.",
+        formula="R_j = x_j sum_k W_jk R_k / (z_k - b_k + epsilon*sign(z_k - b_k))",
+        cites=("bach2015",),
+        aliases=("lrp.epsilon_ib",),
+    ),
     "lrp.flat": Declaration(
         "rule",
         _SPREAD + "Flat",
         summary="Relevance spread evenly over all inputs of an output.",
         formula="R_j = sum_k R_k / n_k",
         cites=("bach2016", "lapuschkin2017"),
+    ),
+    "lrp.gamma": Declaration(
+        "rule",
+        "xaicore_lrp.gamma:Gamma",
+        summary="What speaks for an output's sign counts more, by a factor.",
+        formula="R_j = x_j sum_k (W_jk + gamma W_jk+) R_k / sum_i x_i (W_ik + gamma W_ik+)",
+        cites=("montavon2019", "andeol2023"),
     ),
     "lrp.pass": Declaration(
         "rule",
@@ -67,6 +144,29 @@ ROWS: dict[str, Declaration] = {
         summary="In proportion to the contributions to a sum or an average.",
         formula="R_ij = x_ij sum_k J_ijk R_k / y_k",
         cites=("bach2015",),
+    ),
+    "lrp.sign": Declaration(
+        "rule",
+        _PARTS + "Sign",
+        preset={"mu": 0.0},
+        summary="The z rule with the input's sign for the input, for the first layer.",
+        formula="R_j = sign(x_j) sum_k W_jk R_k / z_k",
+        cites=("gumpfer2023",),
+    ),
+    "lrp.sign_mu": Declaration(
+        "rule",
+        _PARTS + "Sign",
+        summary="The z rule with -1 for inputs below mu and +1 for the others, for the first layer.",
+        formula="R_j = s_j sum_k W_jk R_k / z_k, s_j = -1 if x_j < mu else 1",
+        cites=("gumpfer2023",),
+    ),
+    "lrp.stdx_epsilon": Declaration(
+        "rule",
+        _PARTS + "StdxEpsilon",
+        summary="The epsilon rule with epsilon in proportion to the deviation of the layer's input.",
+        formula="R_j = x_j sum_k W_jk R_k / (z_k + f std(x) sign(z_k))",
+        cites=("gumpfer2023",),
+        aliases=("lrp.stdxepsilon",),
     ),
     "lrp.wsquare": Declaration(
         "rule",
@@ -84,6 +184,23 @@ ROWS: dict[str, Declaration] = {
         formula="R_j = x_j sum_k W_jk R_k / z_k",
         cites=("bach2015",),
     ),
+    "lrp.z_ignore_bias": Declaration(
+        "rule",
+        _RULES + "Epsilon",
+        preset={"epsilon": 0, "bias": "ignore"},
+        summary="In proportion to the contributions, biases left out.",
+        formula="R_j = x_j sum_k W_jk R_k / (z_k - b_k)",
+        cites=("bach2015",),
+        aliases=("lrp.z_ib",),
+    ),
+    "lrp.zbox": Declaration(
+        "rule",
+        "xaicore_lrp.box:ZBox",
+        summary="For a first layer whose inputs lie between known bounds, such as pixels.",
+        formula="R_j = sum_k (x_j W_jk - l_j W_jk+ - h_j W_jk-) R_k / sum_i (the same)",
+        cites=("montavon2017",),
+        aliases=("lrp.bounded",),
+    ),
     "lrp.zplus": Declaration(
         "rule",
         _RULES + "AlphaBeta",
@@ -93,4 +210,14 @@ ROWS: dict[str, Declaration] = {
         cites=("montavon2017",),
         aliases=("lrp.z_plus",),
     ),
+    "lrp.zplus_fast": Declaration(
+        "rule",
+        _RULES + "AlphaBeta",
+        preset={"alpha": 1, "beta": 0, "bias": "ignore", "assume_nonnegative": True},
+        summary="z+ as it is written for non-negative inputs, whatever the inputs are.",
+        formula="R_j = x_j sum_k W_jk+ R_k / sum_i x_i W_ik+",
+        cites=("montavon2017",),
+        aliases=("lrp.z_plus_fast",),
+    ),
+    **PRESETS,
 }

@@ -12,7 +12,7 @@ from xaicore.hookspecs import hookimpl
 from xaicore.protocols import Setting
 from xaicore.values import choice, integer, numeric_or_array, optional, real
 
-HERE = "tests.registry.acme:"
+HERE = "acme:"
 
 
 @attrs.frozen

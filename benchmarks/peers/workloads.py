@@ -1,0 +1,72 @@
+"""The networks and inputs, made once by Keras 3 and written to one file each, without pickle."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from benchmarks.bench import small_cnn, vgg16
+from benchmarks.peers import keras_network
+from xaicore.testing.models import randomise
+
+ROWS = 100  # of the test data, for counterfactuals
+
+
+def described(layer: keras.Layer) -> dict[str, str]:
+    """Return the row that says what a layer is; see ``common.layers_of``."""
+    if isinstance(layer, layers.Conv2D):
+        return {"kind": "conv", "padding": layer.padding, "activation": layer.activation.__name__}
+    if isinstance(layer, layers.Dense):
+        return {"kind": "dense", "activation": layer.activation.__name__}
+    kinds = {layers.MaxPooling2D: "pool", layers.Flatten: "flatten"}
+    return {"kind": kinds[type(layer)]}
+
+
+def exported(model: keras.Model, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Return layers, weights, inputs and outputs of a sequential network."""
+    chain = [layer for layer in model.layers if not isinstance(layer, layers.InputLayer)]
+    data = {"layers": np.array(json.dumps([described(layer) for layer in chain])), "x": x}
+    for i, layer in enumerate(chain):
+        if layer.weights:
+            data[f"kernel_{i}"], data[f"bias_{i}"] = layer.get_weights()
+    return data | {"outputs": model.predict(x, verbose=0)}
+
+
+def images(model: keras.Model, batch: int) -> dict[str, np.ndarray]:
+    """Return a network with random weights, random images, and its own gradient on them."""
+    randomise(model)
+    x = np.random.default_rng(0).random((batch, *model.input_shape[1:]), np.float32)
+    return exported(model, x) | {"gradient": keras_network.gradient(tf, model, x)()}
+
+
+def table(source: pathlib.Path) -> dict[str, np.ndarray]:
+    """Return a multilayer perceptron trained on breast cancer data, test rows, and the other class of each.
+
+    The same numbers in every run: seeds are set, and data, order and initial weights follow from them.
+    """
+    with np.load(source, allow_pickle=False) as archive:
+        x, y = archive["x"], archive["y"]
+    order = np.random.default_rng(0).permutation(len(x))
+    train, test = order[ROWS:], order[:ROWS]
+    x = ((x - x[train].mean(0)) / x[train].std(0)).astype(np.float32)
+    keras.utils.set_random_seed(0)
+    hidden = [layers.Dense(n, activation="relu") for n in (32, 16)]
+    model = keras.Sequential([keras.Input((x.shape[1],)), *hidden, layers.Dense(2, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(x[train], y[train], epochs=30, batch_size=32, verbose=0)
+    data = exported(model, x[test])
+    return data | {"targets": 1 - data["outputs"].argmax(1)}
+
+
+def write(name: str, folder: pathlib.Path, source: pathlib.Path | None = None) -> pathlib.Path:
+    """Write a workload and return the file.  W3 and W4 are one network.  source: the data of W5."""
+    path = folder / f"{'W3' if name == 'W4' else name}.npz"
+    if not path.exists():
+        made = {"W1": lambda: images(vgg16(), 4), "W5": lambda: table(source)}
+        np.savez(path, **made.get(name, lambda: images(small_cnn(), 256))())
+    return path

@@ -1,0 +1,70 @@
+"""Adam against the paper's algorithm, and the laws of optimizers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import xaicore
+from xaicore.errors import InvalidParameter
+
+GRADIENTS = np.random.default_rng(0).normal(size=(6, 4, 3))  # steps, samples, features
+
+
+def steps(optimizer, gradients):
+    """Return the steps that an optimizer makes of gradients (steps, samples, features)."""
+    x = tf.zeros(gradients.shape[1:], gradients.dtype)
+    state, made = optimizer.init(x), []
+    for gradient in gradients:
+        step, state = optimizer.update(tf.constant(gradient), state, x)
+        x += step
+        made.append(step.numpy())
+    return np.stack(made)
+
+
+def test_adam_is_algorithm_1():
+    """Kingma and Ba 2015, with their defaults, in NumPy; float64, a few roundings."""
+    alpha, b1, b2, epsilon = 0.001, 0.9, 0.999, 1e-8
+    m = v = np.zeros((4, 3))
+    wanted = []
+    for t, g in enumerate(GRADIENTS, start=1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+        wanted.append(-alpha * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + epsilon))
+    adam = xaicore.get_optimizer("cf.adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999)")
+    np.testing.assert_allclose(steps(adam, GRADIENTS), wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("expression", [row.name for row in xaicore.available("optimizer")])
+def test_laws_of_optimizers(expression):
+    """Every state has the sample on axis 0, rows are independent, and features without gradient never move."""
+    optimizer = xaicore.get_optimizer(expression)
+    assert xaicore.get_optimizer(str(optimizer)) == optimizer
+    assert all(len(s) == 4 for s in optimizer.init(tf.zeros((4, 3))))
+    gradients = GRADIENTS * np.array([1.0, 0.0, 1.0])
+    together = steps(optimizer, gradients)
+    # float64 of other batch sizes: vectorised and single roots may differ in the last bit
+    np.testing.assert_allclose(together[:, 1:3], steps(optimizer, gradients[:, 1:3]), rtol=1e-14)
+    assert (together[..., 1] == 0).all()
+    assert (np.sign(together[0][..., [0, 2]]) == -np.sign(gradients[0][..., [0, 2]])).all()
+
+
+def test_a_learning_rate_for_each_feature():
+    adam = xaicore.get_optimizer("cf.adam", learning_rate=[0.1, 1.0, 10.0])
+    unit = steps(xaicore.get_optimizer("cf.adam(learning_rate=1.0)"), GRADIENTS)
+    np.testing.assert_allclose(steps(adam, GRADIENTS), unit * [0.1, 1.0, 10.0], rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"learning_rate": 0.0}, "learning_rate=0 somewhere; expected positive"),
+        ({"learning_rate": [0.1, -1.0]}, "learning_rate=-1 somewhere"),
+        ({"beta_1": 1.0}, "expected numbers below 1"),
+        ({"beta_2": -0.1}, "beta_2=-0.1"),
+        ({"epsilon": 0}, "epsilon=0"),
+    ],
+)
+def test_numbers_that_do_not_descend(given, message):
+    with pytest.raises(InvalidParameter, match=message):
+        xaicore.get_optimizer("cf.adam", **given)
