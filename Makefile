@@ -34,7 +34,7 @@ bench: .venv/.demo
 	$(BIN)/python benchmarks/estimates.py
 
 sweep: .venv/.demo
-	$(BIN)/python benchmarks/sweep.py --markdown docs/reference/coverage.md
+	$(BIN)/python -m benchmarks.sweep --markdown docs/reference/coverage.md
 
 bench-peers: .venv/.demo
 	$(BIN)/python -m benchmarks.peers.run $(PEERS_OPTIONS)

@@ -1,6 +1,6 @@
 """Every architecture of keras.applications: planned and traced; the smallest of each family explained.
 
-    python benchmarks/sweep.py [--markdown FILE] [--only NAME ...] [--fresh]
+    python -m benchmarks.sweep [--markdown FILE] [--only NAME ...] [--fresh]
 
 One process per architecture, because each needs gigabytes; results are kept in ``.sweep/``, so that a run that was
 stopped goes on where it was.  ``--fresh`` starts anew.
@@ -15,6 +15,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -60,10 +61,10 @@ def architectures() -> list[str]:
 
 def one(name: str) -> dict[str, object]:
     """Return what came of one architecture."""
-    from sweep_one import examined
+    from benchmarks.sweep_one import every_rule, examined
 
     size = next((size for family, size in SIZES.items() if name.startswith(family)), 32)
-    return examined(name, size, METHODS if name in EXPLAINED else {})
+    return examined(name, size, METHODS, every_rule()) if name in EXPLAINED else examined(name, size, {}, ())
 
 
 def run(names: list[str]) -> None:
@@ -73,7 +74,7 @@ def run(names: list[str]) -> None:
         path = KEPT / f"{name}.json"
         if path.exists():
             continue
-        command = [sys.executable, __file__, "--one", name]
+        command = [sys.executable, "-m", "benchmarks.sweep", "--one", name]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)  # noqa: S603
             lines = done.stdout.strip().splitlines()
@@ -87,7 +88,7 @@ def run(names: list[str]) -> None:
 
 
 def _failed(name: str, errors: str) -> str:
-    lines = [line for line in errors.strip().splitlines() if "Error" in line] or ["died without a word"]
+    lines = [line for line in errors.strip().splitlines() if line.strip()] or ["died without a word"]
     return json.dumps({"name": name, "failed": lines[-1][:300]})
 
 
@@ -110,33 +111,68 @@ def table(names: list[str]) -> str:
         "Traced: gradient and LRP-epsilon were traced; the last column counts the operations whose gradient stands in",
         'for a rule, under `on_unsupported="gradient"`.',
         "",
-        "| architecture | sites | traced | fallbacks of LRP-epsilon |",
-        "|---|---|---|---|",
+        "Order: the calls are in Keras's own order. Replay: made one by one they give the model's outputs bit by bit.",
+        "",
+        "| architecture | sites | traced | order | replay | fallbacks of LRP-epsilon |",
+        "|---|---|---|---|---|---|",
     ]
     for row in found:
         result = row.get("failed") or "yes"
         fallbacks = row.get("fallbacks", {})
         told = ", ".join(f"{count} {kind}" for kind, count in fallbacks.items()) or "none"
-        lines.append(f"| {row['name']} | {row.get('sites', '')} | {result} | {told} |")
+        told_yes = [_yes(row.get(key)) for key in ("order", "replay")]
+        lines.append(f"| {row['name']} | {row.get('sites', '')} | {result} | {' | '.join(told_yes)} | {told} |")
     lines += [
         "",
         "## Explained",
         "",
-        "One picture each: whether all numbers are finite; what is missing of conservation (attributions and sinks",
-        "minus the score) or completeness, relative to the larger of the score's size and the attributions' sum of",
-        "sizes; and the time relative to the gradient's.",
+        "One picture each: whether all numbers are finite; what is missing of completeness, relative to the larger of",
+        "the score's size and the attributions' sum of sizes; and the time relative to the gradient's.",
         "",
-        "| architecture | method | finite | missing | ratio | fallbacks |",
-        "|---|---|---|---|---|---|",
+        "| architecture | method | finite | missing | ratio |",
+        "|---|---|---|---|---|",
     ]
     for row in found:
         for method, made in row.get("methods", {}).items():
             missing = "" if made["missing"] is None else f"{made['missing']:.1e}"
-            lines.append(
-                f"| {row['name']} | {method} | {'yes' if made['finite'] else '**no**'} | {missing} "
-                f"| {made['ratio']:.2f} | {made['fallbacks']} |"
-            )
-    return "\n".join(lines) + "\n"
+            lines.append(f"| {row['name']} | {method} | {_yes(made['finite'])} | {missing} | {made['ratio']:.2f} |")
+    return "\n".join([*lines, *rules_table(found)]) + "\n"
+
+
+def rules_table(found: list[dict[str, Any]]) -> list[str]:
+    """Return a table of rules by architectures: what is missing of conservation."""
+    some = [row for row in found if row.get("rules")]
+    rules = list(dict.fromkeys(rule for row in some for rule in row["rules"]))
+    lines = [
+        "",
+        "## Conservation",
+        "",
+        "Relevance and sinks minus the score, relative to the larger of the score's size and the relevance's sum of",
+        "sizes, in float32, for every rule; a dash: the rule does not conserve.  Overflow: relevance grew past the",
+        "largest number of float32, and the figure is that in float64; **no**: not finite in float64 either.",
+        "Weights are random and biases large, so that rules that leave biases out divide by what is left after",
+        "cancellation, layer after layer.",
+        "",
+        "| rule | " + " | ".join(row["name"] for row in some) + " |",
+        "|---" * (len(some) + 1) + "|",
+    ]
+    for rule in rules:
+        cells = (_missing(row["rules"].get(rule)) for row in some)
+        lines.append(f"| {rule} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _missing(made: dict[str, Any] | None) -> str:
+    if made is None:
+        return ""
+    if not made["finite"]:
+        wide = made["wide"]
+        return f"overflow ({wide['missing']:.0e})" if wide["finite"] else "**no**"
+    return f"{made['missing']:.0e}" if made["claims"] else "-"
+
+
+def _yes(value: object) -> str:
+    return "" if value is None else "yes" if value else "**no**"
 
 
 def main() -> None:

@@ -15,12 +15,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from xaicore.engine.head import scored, strip_head
 from xaicore.engine.program import Program, Visits
 from xaicore.engine.target import OutputSpec, ParsedTarget, Target, TargetSpec, parse
 from xaicore.errors import IntegerInput, InvalidArgument, PrecisionWarning, TargetNeeded, UnknownOutput
-from xaicore.inspect.graph import Graph, Ref
+from xaicore.inspect.head import scored, strip_head
 from xaicore.inspect.inputs import InputSpec
+from xaicore.inspect.nodes import Graph, Ref
 from xaicore.inspect.precision import half_sites, in_float32
 from xaicore.inspect.read import check_model, read_graph
 from xaicore.nesting import check_target, is_cut, plan_of, score_of

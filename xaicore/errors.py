@@ -15,7 +15,8 @@ Each class also derives from the builtin that it is, so that ``except ValueError
     │   ├── UnbuiltModel (ValueError)          NoGraph (ValueError)
     │   ├── UnknownSite (KeyError)             UnsupportedOperation (ValueError)
     │   ├── RuleNeverMet (ValueError)          PlanBroken (RuntimeError)
-    │   ├── UnreadableModel (ValueError)
+    │   ├── UnreadableModel (ValueError)       LayerIndex (IndexError)
+    │   ├── UnknownLayer (KeyError)            NoActivation (ValueError)
     ├── InputMistake
     │   ├── InputStructure (ValueError)        InputRank (ValueError)
     │   ├── InputShape (ValueError)            InputDtype (TypeError)
@@ -26,7 +27,7 @@ Each class also derives from the builtin that it is, so that ``except ValueError
     │   ├── TargetSyntax (ValueError)          TargetOutOfRange (IndexError)
     │   ├── TargetLength (ValueError)          TargetType (TypeError)
     │   ├── TargetNeeded (ValueError)          UnknownOutput (KeyError)
-    ├── PackageMissing (ImportError)
+    ├── PackageMissing (ImportError)           NotFinite (ArithmeticError)
     └── ResultMistake
         ├── InvalidExplanation (ValueError)    ResultExists (FileExistsError)
         ├── UnreadableResult (ValueError)      UnwritableResult (OSError)
@@ -126,6 +127,14 @@ class LayerIndex(ModelMistake, IndexError):
     """An index, or the length of a list of rules, does not fit the model's layers."""
 
 
+class UnknownLayer(ModelMistake, KeyError):
+    """The model has no such layer."""
+
+
+class NoActivation(ModelMistake, ValueError):
+    """No output has the activation that was to be left out."""
+
+
 class PlanBroken(ModelMistake, RuntimeError):
     """What ran differs from what was planned."""
 
@@ -208,6 +217,10 @@ class PackageMissing(XaicoreError, ImportError):
 
 class InvalidSpecification(XaicoreError, ValueError):
     """A file that asks for a run is no such file, or a key of it is wrong; the message has file, line and key."""
+
+
+class NotFinite(XaicoreError, ArithmeticError):
+    """A tensor holds NaN or infinite numbers."""
 
 
 class ResultMistake(XaicoreError):

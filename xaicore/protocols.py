@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xaicore.engine.target import Target
     from xaicore.inspect.affine import AffineForm
     from xaicore.inspect.facts import Facts
-    from xaicore.inspect.graph import Graph, Site
+    from xaicore.inspect.nodes import Graph, Site
 
     Tensor: TypeAlias = tf.Tensor
 

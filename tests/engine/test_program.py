@@ -8,13 +8,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import layers
 
 import xaicore
 from networks import nested_and_flat, small_cnn
-from xaicore.engine.head import strip_head
 from xaicore.engine.program import Program
 from xaicore.engine.target import Target, parse
 from xaicore.errors import IntegerInput, RuleNeverMet, UnknownSite, UnsupportedOperation
+from xaicore.inspect.head import strip_head
 from xaicore.inspect.read import read_graph
 from xaicore.testing.models import float64_twin, inputs_of
 
@@ -54,6 +55,24 @@ def test_relevance_and_sinks_sum_to_the_score(name: str) -> None:
 
     size = np.abs(pull.scores) + sum(np.abs(s) for s in pull.sinks.values())
     assert (np.abs(total - pull.scores) <= 1e-9 * size).all()
+
+
+def test_relevance_that_falls_on_padding_is_accounted_for() -> None:
+    """Flat by hand: a row of ones, padded by one on each side, under kernels of two ones that touch 5 places.
+
+    Places 0 and 4 of the five lie half on padding, and each place has a fifth of the score.
+    """
+    x = keras.Input((4, 1), name="x")
+    y = layers.Conv1D(1, 2, use_bias=False, kernel_initializer="ones", name="conv")(layers.ZeroPadding1D(1)(x))
+    model = keras.Model(x, layers.Dense(1, use_bias=False, kernel_initializer="ones")(layers.Flatten()(y)))
+    data = np.ones((2, 4, 1), np.float32)
+
+    program = _ruled(_program(model), "lrp.flat")
+    pull = program.pull((tf.constant(data),), _target(model, 1, 2), initial="score", sinks=True)
+
+    np.testing.assert_allclose(pull.scores, [8, 8])
+    np.testing.assert_allclose(pull.sinks["padding"], [1.6, 1.6], rtol=1e-6)  # a fifth of 8
+    np.testing.assert_allclose(pull.relevance[0][..., 0], [[1.6] * 4] * 2, rtol=1e-6)
 
 
 def test_sinks_come_out_of_a_loop_too() -> None:

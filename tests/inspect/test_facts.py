@@ -9,8 +9,8 @@ from keras import layers
 from networks import nested_and_flat
 from xaicore.inspect.conditions import matches
 from xaicore.inspect.facts import Facts, facts_of
-from xaicore.inspect.graph import Site
 from xaicore.inspect.kinds import is_relu
+from xaicore.inspect.nodes import Site
 from xaicore.inspect.read import read_graph
 
 

@@ -12,7 +12,7 @@ from keras import layers
 
 from xaicore.inspect.affine import read_affine
 from xaicore.inspect.facts import alone
-from xaicore.inspect.graph import Site
+from xaicore.inspect.nodes import Site
 from xaicore.protocols import OpCall
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from xaicore.engine.target import Target
 
 if TYPE_CHECKING:
     from xaicore.engine.program import Program
-    from xaicore.inspect.graph import Graph
+    from xaicore.inspect.nodes import Graph
     from xaicore.protocols import Step, Tensors
 
 # Most numbers that the outputs of all operations may hold in one pass (64 MB in float32), and most rows: below this

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import keras
 
     from xaicore.inspect.facts import Facts
-    from xaicore.inspect.graph import Graph, Node, Site, Spec
+    from xaicore.inspect.nodes import Graph, Node, Site, Spec
     from xaicore.protocols import Rule
 
 _FLOPS_PER_NUMBER = 30

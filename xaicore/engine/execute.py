@@ -12,11 +12,13 @@ import tensorflow as tf
 from xaicore.engine.vjp import vjp
 from xaicore.errors import PlanBroken
 from xaicore.inspect.affine import read_affine, twin
-from xaicore.inspect.graph import Node, Ref, Site
+from xaicore.inspect.kinds import is_padding
+from xaicore.inspect.running import run
 from xaicore.protocols import OpCall, Relevance, Rule
 
 if TYPE_CHECKING:
     from xaicore.inspect.facts import Facts
+    from xaicore.inspect.nodes import Node, Site
 
 # relevance of each output (None for zero) -> relevance of each input, and sinks
 Backward = Callable[..., Relevance]
@@ -55,29 +57,25 @@ class Ruled:
         return output, inputs, backward
 
 
-def run(node: Node, tensors: Sequence[tf.Tensor], operation: keras.Operation | None = None) -> list[tf.Tensor]:
-    """Return the outputs of a node, called as the model calls it at inference.
+def run_gradient(node: Node, tensors: Sequence[tf.Tensor], *, sinks: bool = False) -> Ran:
+    """Return the outputs of a node, and its gradient as the backward.
 
-    operation: what to call in the node's stead, its twin.
+    sinks: account for relevance that falls on numbers which padding put there.
     """
-    operation = node.operation if operation is None else operation
-    flat = keras.tree.flatten((node.args, dict(node.kwargs)))
-    given = iter(tensors)
-    filled = [next(given) if isinstance(leaf, Ref) else leaf for leaf in flat]
-    args, kwargs = keras.tree.pack_sequence_as((node.args, dict(node.kwargs)), filled)
-    if getattr(operation, "_call_has_training_arg", False):
-        kwargs = {**kwargs, "training": False}
-    return keras.tree.flatten(operation(*args, **kwargs))  # type: ignore[no-any-return]
-
-
-def run_gradient(node: Node, tensors: Sequence[tf.Tensor]) -> Ran:
-    """Return the outputs of a node, and its gradient as the backward."""
     outputs, pullback = vjp(lambda *x: run(node, x), *tensors)
 
     def backward(*relevance: tf.Tensor | None) -> Relevance:
-        return Relevance(pullback(*relevance))
+        lost = {"padding": _on_padding(node, tensors[0], *relevance)} if sinks and is_padding(node.operation) else {}
+        return Relevance(pullback(*relevance), lost)
 
     return outputs, backward  # type: ignore[return-value]
+
+
+def _on_padding(node: Node, x: tf.Tensor, relevance: tf.Tensor) -> tf.Tensor:
+    """Return the relevance that lies where no number of the input stands, (batch,)."""
+    (ones,), (zeros,) = run(node, [tf.ones_like(x[:1])]), run(node, [tf.zeros_like(x[:1])])
+    outside = relevance * (1 - (ones - zeros))
+    return tf.reduce_sum(outside, axis=tf.range(1, tf.rank(outside)))
 
 
 def run_rule(node: Node, ruled: Ruled, tensors: Sequence[tf.Tensor]) -> Ran:

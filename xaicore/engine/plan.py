@@ -14,7 +14,7 @@ from xaicore.inspect.facts import Facts, facts_of
 from xaicore.inspect.kinds import ROUTING, kind
 
 if TYPE_CHECKING:
-    from xaicore.inspect.graph import Graph, Node, Site
+    from xaicore.inspect.nodes import Graph, Node, Site
     from xaicore.protocols import Rule, RuleMap
 
 

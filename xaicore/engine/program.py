@@ -9,16 +9,17 @@ import attrs
 import keras
 import tensorflow as tf
 
-from xaicore.engine.execute import Ran, Ruled, add_sinks, run, run_gradient, run_rule
+from xaicore.engine.execute import Ran, Ruled, add_sinks, run_gradient, run_rule
 from xaicore.engine.plan import Plan, decide
 from xaicore.engine.shadow import run_opaque
 from xaicore.engine.vjp import vjp
 from xaicore.errors import IntegerInput, InvalidParameter
+from xaicore.inspect.running import run
 from xaicore.protocols import Initial, Pull, RuleMap, Tensors
 
 if TYPE_CHECKING:
     from xaicore.engine.target import Target
-    from xaicore.inspect.graph import Graph, Node
+    from xaicore.inspect.nodes import Graph, Node
 
 Head = Callable[[Tensors], Tensors]
 
@@ -151,7 +152,7 @@ class Program:
             return run_opaque(node, self.plan, tensors, sinks=sinks)
         rule = self.plan.rules.get(node.site)
         if rule is None:
-            return run_gradient(node, tensors)
+            return run_gradient(node, tensors, sinks=sinks)
         return run_rule(node, Ruled(rule, node.site, node.operation, self.plan.facts[node.site], sinks), tensors)
 
 

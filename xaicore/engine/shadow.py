@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import attrs
 import tensorflow as tf
 
-from xaicore.engine.execute import Backward, Ran, Ruled, add_sinks, run
+from xaicore.engine.execute import Backward, Ran, Ruled, add_sinks
 from xaicore.errors import PlanBroken
 from xaicore.inspect.opaque import leaves, shadowed
+from xaicore.inspect.running import run
 from xaicore.protocols import Relevance
 
 if TYPE_CHECKING:
     import keras
 
     from xaicore.engine.plan import Plan
-    from xaicore.inspect.graph import Inner, Node
+    from xaicore.inspect.nodes import Inner, Node
 
 
 @attrs.frozen(eq=False)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from xaicore.inspect.facts import Facts
-    from xaicore.inspect.graph import Site
+    from xaicore.inspect.nodes import Site
 
 KINDS = frozenset({name for name, _ in LAYERS} | set(OPERATIONS.values()) | {"other"})
 GROUPS = {"pool": frozenset({"average_pooling", "max_pooling"}), "add": frozenset({"sum"})}

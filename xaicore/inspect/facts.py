@@ -13,7 +13,7 @@ from xaicore.inspect.affine import is_affine
 from xaicore.inspect.kinds import activation_of, is_nonnegative, is_relu, kind
 
 if TYPE_CHECKING:
-    from xaicore.inspect.graph import Graph, Node, Site
+    from xaicore.inspect.nodes import Graph, Node, Site
 
 _KERNEL = frozenset({"conv", "dense"})
 _KEEPS_SIGN = frozenset({"routing", "identity", "max_pooling", "average_pooling", "sum"})

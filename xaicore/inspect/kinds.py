@@ -74,6 +74,12 @@ def kind(operation: keras.Operation) -> str:
     return OPERATIONS.get(type(operation).__name__, "other")
 
 
+def is_padding(operation: keras.Operation) -> bool:
+    """Return whether an operation puts numbers of its own around its input."""
+    padding = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
+    return isinstance(operation, padding) or type(operation).__name__ == "Pad"
+
+
 def _activation_kind(function: object) -> str:
     if function is keras.activations.linear:
         return "identity"

@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from xaicore.errors import NoGraph
-from xaicore.inspect.graph import Inner, Ref, Spec, Walk
+from xaicore.inspect.nodes import Inner, Ref, Spec, Walk
 
 # A wrapper takes the operation, its own call, and the arguments of this call.
 Wrapper = Callable[..., object]

@@ -10,7 +10,7 @@ import keras
 from xaicore.inspect.affine import twin
 
 if TYPE_CHECKING:
-    from xaicore.inspect.graph import Graph, Node
+    from xaicore.inspect.nodes import Graph, Node
 
 _HALF = frozenset({"float16", "bfloat16"})
 

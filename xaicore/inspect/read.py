@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 from keras import layers
@@ -13,9 +12,10 @@ from keras.src.backend import get_keras_mask  # no public name
 from keras.src.models.functional import Functional  # no public name
 
 from xaicore.errors import LegacyKerasModel, NoGraph, NotAKerasModel, UnbuiltModel
-from xaicore.inspect.graph import Graph, Ref, Spec, Walk
+from xaicore.inspect.nodes import Graph, Ref, Spec, Walk
 from xaicore.inspect.opaque import trace_opaque
 from xaicore.inspect.stages import separable_stages
+from xaicore.inspect.untouched import untouched
 
 # These call their cell in a loop of the backend: one operation, whatever is inside.
 _LOOPS = (layers.RNN, layers.Bidirectional, layers.TimeDistributed)
@@ -55,7 +55,7 @@ def read_graph(model: keras.Model, forward_kwargs: Mapping[str, object] | None =
     check_model(model)
     walk = Walk()
     with _READING:
-        function = _function_of(model)
+        function = function_of(model)
         if function is None:
             return _read_subclassed(model, dict(forward_kwargs or {}), walk)
         inputs = [walk.ref(t) for t in function.inputs]
@@ -85,7 +85,7 @@ def _graph(
     )
 
 
-def _function_of(operation: keras.Operation) -> keras.Function | None:
+def function_of(operation: keras.Operation) -> keras.Function | None:
     """Return the operation as a Keras Function where it is one: a Functional or a built Sequential model.
 
     A subclass with a ``call`` of its own does something else than its graph.
@@ -122,7 +122,7 @@ def _walk_operation(
     masked: bool,
 ) -> list[Ref]:
     path = prefix + operation.name
-    function = _function_of(operation)
+    function = function_of(operation)
     if function is not None:
         refs = _in_order(function, args[0] if args else next(iter(kwargs.values())))
         return _walk_function(walk, function, refs, path + "/")
@@ -180,7 +180,7 @@ def _inline(
     filled_args, filled_kwargs = keras.tree.map_structure(
         lambda leaf: symbols[leaf] if isinstance(leaf, Ref) else leaf, (args, dict(kwargs))
     )
-    with _nodes_taken_back(operation):
+    with untouched(operation):
         try:
             made = operation.call(*filled_args, **_inference(operation, filled_kwargs))
             function = keras.Function([symbols[r] for r in unique], made)
@@ -192,18 +192,6 @@ def _inline(
 def _inference(operation: keras.layers.Layer, kwargs: dict[str, object]) -> dict[str, object]:
     """Add ``training=False`` where the layer's call takes it."""
     return {**kwargs, "training": False} if operation._call_has_training_arg else kwargs  # noqa: SLF001
-
-
-@contextlib.contextmanager
-def _nodes_taken_back(operation: keras.layers.Layer) -> Iterator[None]:
-    """Leave the layers' lists of nodes as they were: symbolic calls append to them."""
-    every = operation._flatten_layers(include_self=True, recursive=True)  # noqa: SLF001
-    before = [(x, len(x._inbound_nodes), len(x._outbound_nodes)) for x in every]  # noqa: SLF001
-    try:
-        yield
-    finally:
-        for x, inbound, outbound in before:
-            del x._inbound_nodes[inbound:], x._outbound_nodes[outbound:]  # noqa: SLF001
 
 
 def _read_subclassed(model: keras.Model, forward_kwargs: dict[str, object], walk: Walk) -> Graph:

@@ -14,7 +14,7 @@ from xaicore.backward import Backward
 from xaicore.errors import UnsupportedOperation
 from xaicore.inspect.affine import read_affine
 from xaicore.inspect.facts import alone
-from xaicore.inspect.graph import Site
+from xaicore.inspect.nodes import Site
 from xaicore.protocols import OpCall
 from xaicore.testing.models import float64_twin
 from xaicore_gradient.rules import DeconvRelu, GuidedRelu

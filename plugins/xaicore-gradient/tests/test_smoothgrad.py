@@ -15,7 +15,7 @@ from xaicore.engine.random import normal
 from xaicore.engine.target import OutputSpec, Target, parse
 from xaicore.errors import IntegerInput, InvalidParameter
 from xaicore.filters import SumChannels
-from xaicore.inspect.graph import Graph, Spec
+from xaicore.inspect.nodes import Graph, Spec
 from xaicore.protocols import Attribution
 from xaicore_gradient.smoothgrad import SmoothGrad
 

@@ -14,7 +14,7 @@ from matrices import LAYERS, Linear, call, filled, flat, linear_layer
 from xaicore.errors import InvalidParameter
 from xaicore.inspect.affine import read_affine
 from xaicore.inspect.facts import alone
-from xaicore.inspect.graph import Site
+from xaicore.inspect.nodes import Site
 from xaicore.protocols import OpCall
 from xaicore_lrp.box import ZBox
 from xaicore_lrp.gamma import Gamma

@@ -12,7 +12,7 @@ from keras import layers
 
 from xaicore.errors import UnsupportedOperation
 from xaicore.inspect.facts import alone
-from xaicore.inspect.graph import Site
+from xaicore.inspect.nodes import Site
 from xaicore.protocols import OpCall
 from xaicore_lrp.structure import Pass, Proportional
 

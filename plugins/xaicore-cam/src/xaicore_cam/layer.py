@@ -8,7 +8,7 @@ from xaicore.errors import InvalidParameter
 from xaicore.inspect.facts import facts_of
 
 if TYPE_CHECKING:
-    from xaicore.inspect.graph import Graph, Node, Spec
+    from xaicore.inspect.nodes import Graph, Node, Spec
 
 _POOLING = frozenset({"average_pooling", "max_pooling"})
 

@@ -31,7 +31,7 @@ class Classes:
     @classmethod
     def of(cls, program: Program) -> Classes:
         """Return the reader for a model, by its head."""
-        from xaicore.engine.head import head_node
+        from xaicore.inspect.head import head_node
         from xaicore.inspect.kinds import activation_of, head_kind
 
         node = head_node(program.whole)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
-    from xaicore.inspect.graph import Graph
+    from xaicore.inspect.nodes import Graph
     from xaicore.protocols import Tensors
 
 

@@ -12,7 +12,7 @@ from xaicore.values import Array, numeric_or_array
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from xaicore.inspect.graph import Graph
+    from xaicore.inspect.nodes import Graph
     from xaicore.protocols import Tensors
 
     Baseline = float | Array | tuple[float | Array, ...]

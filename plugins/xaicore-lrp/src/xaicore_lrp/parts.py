@@ -143,7 +143,9 @@ class StdxEpsilon:
 class Sign:
     """``R_j = s_j sum_k W_jk R_k / z_k``, s_j = -1 where x_j < mu, else +1: Gumpfer et al. 2023, for the first layer.
 
-    What the z rule gives, without the size of the input: zeros and small inputs count like large ones.
+    What the z rule gives, without the size of the input: zeros and small inputs count like large ones.  As an analyzer
+    it is the rule of the first layer, and the z rule that of the others: where inputs do not weight relevance, it grows
+    from layer to layer.
 
     Args:
         mu: Where the sign changes: a number, or an array that broadcasts to one sample of the layer's input.
@@ -151,7 +153,9 @@ class Sign:
         stabilizer: Keeps z away from zero; 0 divides, and an exact zero gives zero.
     """
 
-    setting: ClassVar[Setting] = attrs.evolve(SETTING, claims=frozenset())
+    setting: ClassVar[Setting] = attrs.evolve(
+        SETTING, applies="first", companions=(("affine", "lrp.z"), *SETTING.companions), claims=frozenset()
+    )
 
     mu: float | Array = attrs.field(default=0.0, converter=numeric_or_array)
     bias: Bias = attrs.field(default="publication", converter=BIAS)

@@ -99,8 +99,8 @@ class Epsilon:
         return output, backward
 
     def effort(self, facts: Facts) -> Effort:  # noqa: ARG002  # other rules look at them
-        """Return a gradient's passes, and a division."""
-        return Effort(passes=2, sweeps=2)
+        """Return a gradient's passes, and a division: compare, select, add, divide, multiply, each op by op."""
+        return Effort(passes=2, sweeps=6)
 
 
 @attrs.frozen

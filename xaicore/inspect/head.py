@@ -6,6 +6,7 @@ The user's layers are only read.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
@@ -16,18 +17,26 @@ from xaicore.inspect.affine import twin
 from xaicore.inspect.kinds import activation_of, head_kind, kind
 
 if TYPE_CHECKING:
-    from xaicore.inspect.graph import Graph, Node
+    from xaicore.inspect.nodes import Graph, Node
 
 _THROUGH = frozenset({"identity", "routing"})
 
 
-def head_node(graph: Graph) -> Node | None:
-    """Return the node whose activation is the softmax or sigmoid head of the graph's one output, if there is one."""
+def is_head(activation: object) -> bool:
+    """Return whether an activation is the head of a classifier: softmax or sigmoid."""
+    return head_kind(activation) is not None
+
+
+def head_node(graph: Graph, wanted: Callable[[object], bool] = is_head) -> Node | None:
+    """Return the node whose activation is the head of the graph's one output, None where there is none.
+
+    wanted: which activations count (see ``kinds.activation_of``).
+    """
     (key,) = graph.outputs
     for node in reversed(graph.nodes):
         if key not in node.outputs:
             continue
-        if head_kind(activation_of(node.operation)) is not None:
+        if wanted(activation_of(node.operation)):
             return node
         if kind(node.operation) not in _THROUGH or len(set(node.inputs)) != 1:
             return None
@@ -40,9 +49,9 @@ def scored(graph: Graph, score: str) -> str:
     return "value" if head_node(graph) is None else score
 
 
-def strip_head(graph: Graph) -> Graph:
-    """Return the graph without its softmax or sigmoid head; the graph itself where it has none."""
-    node = head_node(graph)
+def strip_head(graph: Graph, node: Node | None = None) -> Graph:
+    """Return the graph without the activation of a node, its softmax or sigmoid head; the graph itself without one."""
+    node = head_node(graph) if node is None else node
     if node is None:
         return graph
     if _is_only_head(node.operation):
@@ -53,7 +62,7 @@ def strip_head(graph: Graph) -> Graph:
 
 
 def _is_only_head(operation: keras.Operation) -> bool:
-    return isinstance(operation, layers.Activation | layers.Softmax) or not isinstance(operation, layers.Layer)
+    return isinstance(operation, layers.Activation) or activation_of(operation) is operation
 
 
 def _without(graph: Graph, node: Node) -> Graph:

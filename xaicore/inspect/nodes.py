@@ -1,0 +1,194 @@
+"""One graph for every model: operations in execution order, each at its site.
+
+Nothing else walks a model.  Nested models are entered, shared layers appear once per call,
+subclassed models and composite layers are turned into operations by calling them on symbolic tensors.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import attrs
+import keras
+
+from xaicore.errors import UnknownSite
+
+
+@attrs.frozen(order=True)
+class Site:
+    """Where an operation is called: the names on the way to it, and which call of it this is."""
+
+    path: str
+    call: int = 0
+
+    def __str__(self) -> str:
+        """Return ``backbone/conv3``, or ``tower/shared[1]`` for the second call."""
+        return f"{self.path}[{self.call}]" if self.call else self.path
+
+
+@attrs.frozen
+class Ref:
+    """Stands for a tensor in the arguments of a node."""
+
+    key: int
+
+
+@attrs.frozen
+class Spec:
+    """Shape (None where free) and dtype of a tensor."""
+
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@attrs.frozen(eq=False)
+class Inner:
+    """A layer called inside of an operation that could not be turned into a graph.
+
+    looped: called in a loop or function of the backend, where no rule can reach it.
+    """
+
+    site: Site
+    operation: keras.Operation
+    looped: bool
+
+
+@attrs.frozen(eq=False)
+class Node:
+    """One call of one operation.
+
+    args, kwargs: its arguments, tensors replaced by ``Ref``.
+    outputs: keys of the tensors that it returns.
+    inner: calls of the layers inside, in order, where the operation could not be turned into a graph.
+    """
+
+    site: Site
+    reference: Callable[[], keras.Operation]
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
+    outputs: tuple[int, ...]
+    inner: tuple[Inner, ...] = ()
+
+    @property
+    def operation(self) -> keras.Operation:
+        """The Keras layer or operation."""
+        return self.reference()
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """Keys of the tensors among the arguments, once per occurrence."""
+        return tuple(r.key for r in keras.tree.flatten((self.args, dict(self.kwargs))) if isinstance(r, Ref))
+
+
+@attrs.frozen(eq=False)
+class Graph:
+    """The operations of a model, in execution order.
+
+    inputs, outputs: keys of tensors.  specs: key -> shape and dtype.
+    input_names, output_names: as the model names them.
+    structure: the structure in which the model takes its inputs, holding ``Ref``.
+    """
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    specs: Mapping[int, Spec]
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    structure: object = None
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """All sites in execution order, those inside of opaque operations too."""
+        return tuple(s for n in self.nodes for s in (*(i.site for i in n.inner), n.site))
+
+    def node(self, site: str) -> Node:
+        """Return the node of a site given as text; raises UnknownSite."""
+        for node in self.nodes:
+            if str(node.site) == site:
+                return node
+        raise UnknownSite(unknown_site(site, (str(n.site) for n in self.nodes)))
+
+    def between(self, inputs: Sequence[int], outputs: Sequence[int]) -> Graph:
+        """Return the part that computes the outputs, given the inputs."""
+        needed, kept = set(outputs), []
+        for node in reversed(self.nodes):
+            open_outputs = set(node.outputs) - set(inputs)
+            if open_outputs & needed:
+                kept.append(node)
+                needed |= set(node.inputs)
+        return attrs.evolve(self, nodes=tuple(reversed(kept)), inputs=tuple(inputs), outputs=tuple(outputs))
+
+    def frontier(self, keys: Sequence[int]) -> tuple[int, ...]:
+        """Return the tensors that the outputs need beside the given ones: what runs around a cut."""
+        tail, made = self.between(keys, self.outputs), set(keys)
+        dependent = tail.dependents(keys)
+        around: list[int] = []
+        for node in tail.nodes:
+            if dependent & set(node.outputs):
+                around += [k for k in node.inputs if k not in dependent | made and k not in around]
+        return tuple(around)
+
+    def dependents(self, keys: Iterable[int]) -> set[int]:
+        """Return the given tensors and all that depend on them."""
+        found = set(keys)
+        for node in self.nodes:
+            if found & set(node.inputs):
+                found |= set(node.outputs)
+        return found
+
+    def reaches(self, key: int) -> bool:
+        """Return whether an output depends on a tensor."""
+        return not self.dependents((key,)).isdisjoint(self.outputs)
+
+    def consumers(self, key: int) -> tuple[Node, ...]:
+        """Return the nodes that take a tensor."""
+        return tuple(node for node in self.nodes if key in node.inputs)
+
+
+def unknown_site(site: str, sites: Iterable[str]) -> str:
+    """Return the message for a site that is not there, with the nearest ones."""
+    import difflib  # only where something went wrong
+
+    known = list(sites)
+    near = difflib.get_close_matches(site, known, n=3, cutoff=0.3) or known[:5]
+    return (
+        f"The model has no site {site!r}. Nearest sites: {', '.join(near)}. `analyzer.plan(model)` lists all of them."
+    )
+
+
+@attrs.define(eq=False)
+class Walk:
+    """The state of one walk through a model: numbers tensors, counts the calls of each path."""
+
+    nodes: list[Node] = attrs.field(factory=list)
+    specs: dict[int, Spec] = attrs.field(factory=dict)
+    calls: collections.Counter[str] = attrs.field(factory=collections.Counter)
+
+    def ref(self, tensor: keras.KerasTensor) -> Ref:
+        """Number a new tensor."""
+        ref = Ref(len(self.specs))
+        self.specs[ref.key] = Spec(tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype))
+        return ref
+
+    def site(self, path: str) -> Site:
+        """Return the site of the next call of a path."""
+        self.calls[path] += 1
+        return Site(path, self.calls[path] - 1)
+
+    def add(
+        self,
+        operation: keras.Operation,
+        path: str,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        outputs: Sequence[keras.KerasTensor],
+        **more: object,
+    ) -> list[Ref]:
+        """Append a node and return its outputs."""
+        refs = [self.ref(t) for t in outputs]
+        keys = tuple(r.key for r in refs)
+        reference = more.pop("reference", None) or (lambda: operation)
+        self.nodes.append(Node(self.site(path), reference, args, dict(kwargs), keys, **more))  # type: ignore[arg-type]
+        return refs

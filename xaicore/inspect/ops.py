@@ -1,0 +1,186 @@
+"""Operations on tensors that analysis needs and Keras does not have."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from xaicore.errors import InvalidArgument, NotFinite
+
+_RANKS = (1, 2, 3)
+
+
+def to_floatx(x: object) -> tf.Tensor:
+    """Return x as a tensor of Keras's default type, ``keras.config.floatx()``."""
+    return tf.cast(tf.convert_to_tensor(x), keras.config.floatx())
+
+
+def gradients(
+    Xs: Sequence[tf.Tensor],  # noqa: N803  # as it is known
+    Ys: Sequence[tf.Tensor] | Callable[..., object],  # noqa: N803
+    known_Ys: Sequence[tf.Tensor] | None = None,  # noqa: N803
+) -> list[tf.Tensor | None]:
+    """Return the vector-Jacobian products ``sum over j of known_Y_j * dY_j / dX_i``, one for each X.
+
+    They stop at the Xs: where one X is computed from another, both count as given.
+
+    Args:
+        Xs: Tensors.
+        Ys: A function of the Xs that returns one tensor or a list; inside of a ``tf.function`` its tensors too.
+        known_Ys: One tensor for each Y, of its shape; None: ones.
+
+    Returns:
+        A list; None where the Ys do not depend on an X.
+
+    Raises:
+        InvalidArgument: known_Ys of another number, or eager tensors as Ys, which do not know what made them.
+    """
+    if callable(Ys):
+        # Copies: a function that closes over another X meets the tensor itself, and the tape only the copy.
+        copies = [tf.identity(x) for x in Xs]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(copies)
+            ys = tf.nest.flatten(Ys(*copies))
+        return tape.gradient(ys, copies, output_gradients=_cotangents(ys, known_Ys))  # type: ignore[no-any-return]
+    if tf.executing_eagerly():
+        raise InvalidArgument("Given eager tensors as Ys; expected a function of the Xs: gradients(Xs, function).")
+    known = _cotangents(Ys, known_Ys)
+    return tf.gradients(list(Ys), list(Xs), grad_ys=known, stop_gradients=list(Xs))  # type: ignore[no-any-return]
+
+
+def _cotangents(ys: Sequence[tf.Tensor], known: Sequence[tf.Tensor] | None) -> list[tf.Tensor] | None:
+    if known is not None and len(known) != len(ys):
+        raise InvalidArgument(f"Given {len(known)} known_Ys for {len(ys)} Ys; expected one for each, or None for ones.")
+    return None if known is None else list(known)
+
+
+def is_not_finite(x: object) -> tf.Tensor:
+    """Return where x is NaN or infinite, as booleans of its shape."""
+    return tf.logical_not(tf.math.is_finite(x))
+
+
+def assert_finite(
+    x: Any,  # a tensor or an array
+    name: str = "tensor",
+) -> tf.Tensor:
+    """Return x, or raise if any of its numbers is NaN or infinite.
+
+    Args:
+        x: A tensor or array.
+        name: What to call it in the message.
+
+    Raises:
+        NotFinite: Eagerly.  In a ``tf.function``, TensorFlow's InvalidArgumentError with the name in its message.
+    """
+    x = tf.convert_to_tensor(x)
+    if not tf.executing_eagerly():
+        return tf.debugging.assert_all_finite(x, f"{name} is not finite")
+    wrong = np.argwhere(is_not_finite(x).numpy())
+    if len(wrong):
+        raise NotFinite(
+            f"Given {name} of shape {tuple(x.shape)} with {len(wrong)} numbers that are NaN or infinite, the first at "
+            f"{tuple(map(int, wrong[0]))}; expected finite numbers."
+        )
+    return x
+
+
+def extract_conv_patches(
+    x: Any,  # symbolic, eager or an array
+    kernel_shape: Sequence[int],
+    strides: Sequence[int] | int = 1,
+    rates: Sequence[int] | int = 1,
+    padding: str = "valid",
+) -> object:
+    """Return what a convolution reads at each place: (batch, *output, kernel positions * channels).
+
+    A convolution is ``patches @ kernel.reshape(-1, filters)``: kernel positions vary slowest, channels fastest.
+
+    Args:
+        x: (batch, *spatial, channels), of one to three spatial axes, with known lengths.
+        kernel_shape: Lengths of the kernel.
+        strides: Steps between places; one for all axes, or one for each.
+        rates: Steps between the kernel's positions (dilation), likewise.
+        padding: "valid", "same", or "causal" (one axis), in any case of letters.
+
+    Raises:
+        InvalidArgument: Lengths that do not fit together, an unknown padding.
+    """
+    spatial = tuple(x.shape[1:-1])
+    rank = len(kernel_shape)
+    if len(spatial) != rank or rank not in _RANKS or None in spatial:
+        raise InvalidArgument(
+            f"Given x of shape {tuple(x.shape)} and kernel_shape={tuple(kernel_shape)}; "
+            "expected (batch, *spatial, channels) with one known length for each of the kernel's one to three axes."
+        )
+    steps, gaps = (tuple(v) if isinstance(v, Sequence) else (v,) * rank for v in (strides, rates))
+    reach = [gap * (size - 1) for gap, size in zip(gaps, kernel_shape, strict=True)]
+    pads = [_padding(padding.lower(), *axis) for axis in zip(spatial, steps, reach, strict=True)]
+    if any(map(any, pads)):
+        x = keras.ops.pad(x, [(0, 0), *pads, (0, 0)])
+    counts = [
+        (size + sum(pad) - far - 1) // step + 1
+        for size, pad, far, step in zip(spatial, pads, reach, steps, strict=True)
+    ]
+    parts = []
+    for position in itertools.product(*map(range, kernel_shape)):
+        starts = [k * gap for k, gap in zip(position, gaps, strict=True)]
+        axes = (slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, counts, steps, strict=True))
+        parts.append(x[(slice(None), *axes, slice(None))])
+    return keras.ops.concatenate(parts, axis=-1)
+
+
+def _padding(padding: str, size: int, step: int, reach: int) -> tuple[int, int]:
+    if padding == "valid":
+        return 0, 0
+    if padding == "causal":
+        return reach, 0
+    if padding != "same":
+        raise InvalidArgument(f"Given padding={padding!r}; expected 'valid', 'same' or 'causal'.")
+    total = max(0, (-(-size // step) - 1) * step + reach + 1 - size)
+    return total // 2, total - total // 2
+
+
+def gather(x: object, axis: int, indices: object) -> tf.Tensor:
+    """Return the entries of x at the indices along an axis."""
+    return tf.gather(x, indices, axis=axis)
+
+
+def gather_nd(x: object, indices: object) -> tf.Tensor:
+    """Return the entries of x at the indices, whose last axis holds coordinates."""
+    return tf.gather_nd(x, indices)
+
+
+def apply(layer: keras.Operation, inputs: object) -> list[object]:
+    """Return the outputs of a layer as a list, called on one tensor, or on a list of several.
+
+    Args:
+        layer: A layer that takes one tensor, or a list of them.
+        inputs: A tensor, or a list or tuple of tensors; a list of one is the tensor in it.
+    """
+    given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+    return keras.tree.flatten(layer(given if len(given) > 1 else given[0]))  # type: ignore[no-any-return]
+
+
+def broadcast_to_tensors(arrays: Any, tensors: Any) -> Any:  # nests of tensors have no type
+    """Return arrays broadcast to the shapes of tensors, free axes counting as 1; lists pair by pair.
+
+    Raises:
+        InvalidArgument: Another number of arrays than tensors, or shapes that do not broadcast.
+    """
+    if isinstance(tensors, list | tuple):
+        if not isinstance(arrays, list | tuple) or len(arrays) != len(tensors):
+            given = f"{len(arrays)} arrays" if isinstance(arrays, list | tuple) else type(arrays).__name__
+            raise InvalidArgument(f"Given {given} for {len(tensors)} tensors; expected a list of one for each.")
+        return [broadcast_to_tensors(array, tensor) for array, tensor in zip(arrays, tensors, strict=True)]
+    shape = tuple(1 if size is None else size for size in tensors.shape)
+    try:
+        return np.broadcast_to(arrays, shape)
+    except ValueError:
+        raise InvalidArgument(
+            f"Given an array of shape {np.shape(arrays)}; expected one that broadcasts to {shape}."
+        ) from None

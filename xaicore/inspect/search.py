@@ -1,0 +1,146 @@
+"""What is where in a model: its layers, the layer of a name, of a class, the last with a kernel, those with biases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import keras
+from keras import layers
+
+from xaicore.errors import InvalidArgument, UnknownLayer
+from xaicore.inspect.weights import biases as biases_of
+from xaicore.inspect.weights import has_biases
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Condition = Callable[[keras.layers.Layer], object]
+
+_POOLING = (
+    *(layers.Flatten, layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D),
+    *(layers.GlobalMaxPooling1D, layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D),
+)
+
+
+def model_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return all layers of a model, each once, depth first; a nested model or composite stands before its layers."""
+    found: dict[int, keras.layers.Layer] = {}
+
+    def collect(container: keras.layers.Layer) -> None:
+        inside = container.layers if isinstance(container, keras.Model) else container._layers  # noqa: SLF001
+        for layer in inside:
+            # An activation given as a layer is part of its layer.
+            if id(layer) not in found and layer is not getattr(container, "activation", None):
+                found[id(layer)] = layer
+                collect(layer)
+
+    collect(model)
+    return list(found.values())
+
+
+def model_contains(
+    model: keras.Model, layer_condition: Condition | Sequence[Condition], *, return_only_counts: bool = False
+) -> object:
+    """Return the layers of a model, nested ones too, for which a condition holds.
+
+    Args:
+        model: Any model.
+        layer_condition: A function of a layer, or a list of them.
+        return_only_counts: Numbers of layers in place of the layers.
+
+    Returns:
+        A list of layers (or a number); for a list of conditions a list of these.
+    """
+    conditions = [layer_condition] if callable(layer_condition) else list(layer_condition)
+    every = model_layers(model)
+    found = [[layer for layer in every if condition(layer)] for condition in conditions]
+    answers: list[object] = [len(some) for some in found] if return_only_counts else list(found)
+    return answers[0] if callable(layer_condition) else answers
+
+
+def find_layer(
+    model: keras.Model,
+    name: str | None = None,
+    *,
+    properties: Iterable[str] = (),
+    klass: type | tuple[type, ...] | None = None,
+    search_reversed: bool = True,
+) -> keras.layers.Layer:
+    """Return the layer of a name, or the last (first) layer that is of a class and has the given attributes.
+
+    Args:
+        model: Any model; nested layers count.
+        name: A layer's name, or names on the way to it, ``backbone/conv3``.
+        properties: Attributes that the layer has, and that are not None.
+        klass: A class, or several.
+        search_reversed: Whether the search begins at the end.
+
+    Raises:
+        InvalidArgument: Neither a name nor anything else is given.
+        UnknownLayer: No layer is like that.
+    """
+    wanted = tuple(properties)
+    if name is None and not wanted and klass is None:
+        raise InvalidArgument("Given neither name, properties nor klass; expected at least one of them to search by.")
+    every = model_layers(model)
+    if name is not None:
+        return named_layer(model, name)
+    for layer in reversed(every) if search_reversed else every:
+        has = all(getattr(layer, attribute, None) is not None for attribute in wanted)
+        if has and (klass is None or isinstance(layer, klass)):
+            return layer
+    of = f" of class {klass}" if klass else ""
+    raise UnknownLayer(f"The model {model.name!r} has no layer{of} with the attributes {list(wanted)}.")
+
+
+def named_layer(model: keras.Model, name: str) -> keras.layers.Layer:
+    """Return the layer of a name, or of the names on the way to it; raises UnknownLayer."""
+    some = model_layers(model)
+    for part in name.split("/"):
+        layer = next((x for x in some if x.name == part), None)
+        if layer is None:
+            known = ", ".join(x.name for x in some[:20])
+            raise UnknownLayer(f"Given the layer {name!r}; {part!r} is not among the layers {known}, ...")
+        some = model_layers(layer)
+    return layer
+
+
+def logits_layer(model: keras.Model) -> keras.layers.Layer:
+    """Return the last layer that has a kernel: the one that computes logits, or probabilities from them.
+
+    Raises:
+        UnknownLayer: No layer has one.
+    """
+    return find_layer(model, properties=("kernel",))
+
+
+def global_pooling_layer(model: keras.Model) -> keras.layers.Layer:
+    """Return the last layer that joins all positions: global pooling of any rank, or Flatten.
+
+    Raises:
+        UnknownLayer: There is none.
+    """
+    return find_layer(model, klass=_POOLING)
+
+
+def layers_with_biases(
+    model: keras.Model, *, exclude: Sequence[keras.layers.Layer] = (), return_biases: bool = True
+) -> object:
+    """Return the layers that add something of their own, in the model's order, and what they add.
+
+    Args:
+        model: Any model; nested layers count.
+        exclude: Layers left out.
+        return_biases: Whether biases are returned too.
+
+    Returns:
+        A list of layers, or (layers, biases) as two lists of one length.
+    """
+    found = [layer for layer in model_layers(model) if has_biases(layer) and all(layer is not x for x in exclude)]
+    return (found, biases(found)) if return_biases else found
+
+
+def biases(of: Sequence[keras.layers.Layer]) -> list[np.ndarray | None]:
+    """Return what each layer adds to its units, None where it adds nothing: see ``weights.biases``."""
+    return [biases_of(layer) for layer in of]

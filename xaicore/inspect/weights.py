@@ -1,0 +1,231 @@
+"""Layers and their weights: kernels, biases, copies, and what each neuron reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import keras
+import numpy as np
+from keras import layers
+
+from xaicore.errors import InvalidArgument, UnsupportedOperation
+from xaicore.inspect import ops
+from xaicore.inspect.kinds import activation_of, kind
+from xaicore.inspect.layers import contains_bias
+from xaicore.inspect.untouched import untouched
+
+_NO_BIAS: dict[str, object] = {"use_bias": False, "bias_axes": None}  # how layers are told to have none
+
+
+def kernel(layer: keras.layers.Layer) -> np.ndarray:
+    """Return the kernel of a layer: its one weight of rank 2 or more, in the layout of Keras.
+
+    Raises:
+        UnsupportedOperation: The layer has none, or several (separable convolutions, recurrent layers, attention).
+    """
+    found = [weight for weight in layer.weights if len(weight.shape) > 1]
+    if len(found) != 1:
+        names = ", ".join(f"{w.name} {tuple(w.shape)}" for w in found) or "none"
+        raise UnsupportedOperation(
+            f"Given {_named(layer)} with these weights of rank 2 or more: {names}; expected a layer with exactly one."
+        )
+    return np.asarray(found[0].numpy())
+
+
+def inbound_count(layer: keras.Operation) -> int:
+    """Return how often a layer was called symbolically, in all models that it is part of."""
+    return len(layer._inbound_nodes)  # noqa: SLF001  # no public name
+
+
+def outbound_count(layer: keras.Operation) -> int:
+    """Return how many symbolic calls take an output of a layer, in all models that it is part of."""
+    return len(layer._outbound_nodes)  # noqa: SLF001  # no public name
+
+
+def copy_layer(
+    layer: keras.layers.Layer,
+    *,
+    keep_bias: bool = True,
+    name_template: str | None = None,
+    weights: Sequence[np.ndarray] | None = None,
+) -> keras.layers.Layer:
+    """Return a new layer of the same configuration, built alike, with variables of its own and the same values.
+
+    Args:
+        layer: A built layer.
+        keep_bias: Whether the copy has a bias where the layer has one.
+        name_template: The copy's name, ``%s`` standing for the layer's; None: a new name by Keras.
+        weights: Values in place of the layer's, in the order of the copy's ``weights``.
+
+    Raises:
+        InvalidArgument: keep_bias=False for a layer whose bias cannot be left out; weights of other shapes;
+            a template without ``%s``.
+    """
+    return _copied(layer, {}, keep_bias=keep_bias, name_template=name_template, weights=weights)
+
+
+def copy_layer_without_activation(
+    layer: keras.layers.Layer,
+    *,
+    keep_bias: bool = True,
+    name_template: str | None = None,
+    weights: Sequence[np.ndarray] | None = None,
+) -> keras.layers.Layer:
+    """Return a copy of a layer that is linear up to its activation; the copy of an activation layer hands its input on.
+
+    Arguments and errors are those of ``copy_layer``.
+    """
+    only_activation = activation_of(layer) is layer
+    if only_activation:  # ReLU, Softmax, LeakyReLU, PReLU: nothing but an activation
+        return layers.Activation("linear", name=_new_name(layer, name_template), dtype=layer.dtype_policy)
+    changed: dict[str, object] = {"activation": "linear"} if hasattr(layer, "activation") else {}
+    return _copied(layer, changed, keep_bias=keep_bias, name_template=name_template, weights=weights)
+
+
+def _copied(
+    layer: keras.layers.Layer,
+    changed: dict[str, object],
+    *,
+    keep_bias: bool,
+    name_template: str | None,
+    weights: Sequence[np.ndarray] | None,
+) -> keras.layers.Layer:
+    config = {**layer.get_config(), **changed, "name": _new_name(layer, name_template)}
+    drop = contains_bias(layer) and not keep_bias
+    key = next((name for name in _NO_BIAS if name in config), None)
+    if drop and key is None:
+        raise InvalidArgument(
+            f"Given keep_bias=False for {_named(layer)}, whose bias cannot be left out; expected a layer that can be "
+            "built without, by `use_bias` or `bias_axes`."
+        )
+    if drop and key is not None:
+        config[key] = _NO_BIAS[key]
+    copy = type(layer).from_config(config)
+    if layer.built:
+        copy.build_from_config(layer.get_build_config())
+        # By identity: the bias is not always the last of the weights.
+        kept = [w.numpy() for w in layer.weights if not (drop and w is layer.bias)]
+        _set(copy, layer, kept if weights is None else weights)
+    return copy
+
+
+def _new_name(layer: keras.layers.Layer, name_template: str | None) -> str | None:
+    if name_template is None:
+        return None  # Keras finds one
+    if "%s" not in name_template:
+        raise InvalidArgument(f"Given name_template={name_template!r}; expected text with %s for the layer's name.")
+    return str(name_template % layer.name)
+
+
+def _set(copy: keras.layers.Layer, layer: keras.layers.Layer, values: Sequence[np.ndarray]) -> None:
+    expected = [tuple(w.shape) for w in copy.weights]
+    given = [np.shape(value) for value in values]
+    if given != expected:
+        raise InvalidArgument(f"Given weights of shapes {given} for a copy of {_named(layer)}; expected {expected}.")
+    copy.set_weights([np.asarray(value) for value in values])
+
+
+def _named(layer: keras.Operation) -> str:
+    return f"the layer {layer.name!r} ({type(layer).__name__})"
+
+
+# --------------------------------------------------------------------------------------------- biases, neuron by neuron
+
+
+def biases(layer: keras.layers.Layer) -> np.ndarray | None:
+    """Return what a layer adds to each unit, whatever its input; None where it adds nothing.
+
+    BatchNormalization: ``beta - gamma * mean / sqrt(variance + epsilon)`` with the layer's own epsilon.
+    LayerNormalization and GroupNormalization: beta.  Others: their bias.
+    """
+    if isinstance(layer, layers.BatchNormalization):
+        deviation = np.sqrt(layer.moving_variance.numpy() + layer.epsilon)
+        gamma = layer.gamma.numpy() if layer.scale else 1.0
+        return np.asarray((layer.beta.numpy() if layer.center else 0.0) - gamma * layer.moving_mean.numpy() / deviation)
+    own = layer.beta if _is_normalization(layer) else getattr(layer, "bias", None)
+    return None if own is None else np.asarray(own.numpy())
+
+
+def _is_normalization(layer: keras.Operation) -> bool:
+    return isinstance(layer, layers.LayerNormalization | layers.GroupNormalization)
+
+
+def has_biases(layer: keras.Operation) -> bool:
+    """Return whether a layer adds something of its own to each unit; see ``biases``."""
+    if isinstance(layer, layers.BatchNormalization):
+        return True
+    return layer.beta is not None if _is_normalization(layer) else contains_bias(layer)
+
+
+@attrs.frozen
+class NeuronwiseIO:
+    """inputs: (rows, what one neuron reads).  outputs: (rows, neurons).  None where not asked for."""
+
+    inputs: object
+    outputs: object
+
+
+def neuronwise_io(
+    layer: keras.layers.Layer,
+    *,
+    Xs: Sequence[object] | None = None,  # noqa: N803  # as it is known
+    Ys: Sequence[object] | None = None,  # noqa: N803
+    node_index: int = 0,
+    return_i: bool = True,
+    return_o: bool = True,
+) -> NeuronwiseIO:
+    """Return what the neurons of a layer read and give, one row per place where the kernel is applied.
+
+    ``outputs = activation(inputs @ kernel.reshape(-1, neurons) + bias)``, row by row.
+    Dense: rows are samples and positions.  Convolutions: rows are samples and output positions, columns the patch.
+
+    Args:
+        layer: A Dense layer, or a Conv1D, Conv2D or Conv3D without groups.
+        Xs: Its input as a list of one tensor; None: the symbolic one of its call number node_index.
+        Ys: Its output, likewise.
+        node_index: Which symbolic call of the layer, from 0.
+        return_i: Whether inputs are wanted.
+        return_o: Whether outputs are wanted.
+
+    Raises:
+        UnsupportedOperation: Another layer.
+        InvalidArgument: Neither is wanted, or there is no such call.
+    """
+    convolution = isinstance(layer, layers.Conv1D | layers.Conv2D | layers.Conv3D)
+    if not (convolution or isinstance(layer, layers.Dense)) or getattr(layer, "groups", 1) != 1:
+        raise UnsupportedOperation(
+            f"Given {_named(layer)} of kind {kind(layer)!r}; expected a Dense layer or a convolution without groups."
+        )
+    if not (return_i or return_o):
+        raise InvalidArgument("Given return_i=False and return_o=False; expected at least one of them to be True.")
+    (x,) = _call(layer, node_index).input_tensors if Xs is None else Xs
+    (y,) = _call(layer, node_index).outputs if Ys is None else Ys
+    with untouched(x, y):
+        inputs = (_patches(layer, x) if convolution else _rows(x)) if return_i else None
+        return NeuronwiseIO(inputs, _rows(_channels_last(layer, y) if convolution else y) if return_o else None)
+
+
+def _call(layer: keras.layers.Layer, node_index: int) -> keras.Operation:
+    if not 0 <= node_index < inbound_count(layer):
+        raise InvalidArgument(
+            f"Given node_index={node_index} of {_named(layer)}, which was called {inbound_count(layer)} times; "
+            "expected the number of a call from 0, or tensors as Xs and Ys."
+        )
+    return layer._inbound_nodes[node_index]  # noqa: SLF001  # no public name
+
+
+def _patches(layer: keras.layers.Layer, x: object) -> object:
+    return _rows(
+        ops.extract_conv_patches(
+            _channels_last(layer, x), layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding
+        )
+    )
+
+
+def _channels_last(layer: keras.layers.Layer, x: object) -> object:
+    return keras.ops.moveaxis(x, 1, -1) if layer.data_format == "channels_first" else x
+
+
+def _rows(x: object) -> object:
+    return keras.ops.reshape(x, (-1, x.shape[-1]))  # type: ignore[attr-defined]
