@@ -134,6 +134,9 @@ def table(names: list[str]) -> str:
     ]
     for row in found:
         for method, made in row.get("methods", {}).items():
+            if "refused" in made:
+                lines.append(f"| {row['name']} | {method} | {made['refused']} | | |")
+                continue
             missing = "" if made["missing"] is None else f"{made['missing']:.1e}"
             lines.append(f"| {row['name']} | {method} | {_yes(made['finite'])} | {missing} | {made['ratio']:.2f} |")
     return "\n".join([*lines, *rules_table(found)]) + "\n"

@@ -14,6 +14,7 @@ import tensorflow as tf
 import xaicore
 from xaicore.engine.program import Program
 from xaicore.engine.target import Target
+from xaicore.errors import XaicoreError
 from xaicore.inspect import graph
 from xaicore.inspect.head import strip_head
 from xaicore.inspect.read import read_graph
@@ -50,7 +51,12 @@ def examined(name: str, size: int, methods: Mapping[str, str], rules: Sequence[s
     fallbacks = collections.Counter(row.operation for row in plan.rows if _falls_back(row))
     found: dict[str, object] = {"name": name, "sites": len(plan.rows), "fallbacks": dict(fallbacks)}
     seconds = timed(xaicore.get_analyzer("gradient"), model, x) if methods else 1.0
-    found["methods"] = {key: explained(analyzer_of(text), model, x, seconds) for key, text in methods.items()}
+    found["methods"] = {}
+    for key, text in methods.items():
+        try:
+            found["methods"][key] = explained(analyzer_of(text), model, x, seconds)
+        except XaicoreError as error:  # such as guided backpropagation of a network without ReLU
+            found["methods"][key] = {"refused": type(error).__name__}
     found["rules"] = under_rules(model, x, rules, lambda: built(name, size))
     found["order"] = called_by_keras(model, x) == called_by_us(model)
     found["replay"] = bool(np.array_equal(graph.replay(model, x), model(x, training=False)))
