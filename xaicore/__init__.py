@@ -13,7 +13,7 @@ import typing
 
 if typing.TYPE_CHECKING:
     from xaicore import errors
-    from xaicore.api import explain
+    from xaicore.api import explain, load
     from xaicore.explanation import Explanation
     from xaicore.hookspecs import hookimpl
     from xaicore.registry import (
@@ -43,9 +43,10 @@ __all__ = [
     "get_quadrature",
     "get_rule",
     "hookimpl",
+    "load",
 ]
 
-_ELSEWHERE = {"Explanation": "explanation", "explain": "api", "hookimpl": "hookspecs"}
+_ELSEWHERE = {"Explanation": "explanation", "explain": "api", "hookimpl": "hookspecs", "load": "api"}
 
 
 def __getattr__(name: str) -> object:

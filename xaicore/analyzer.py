@@ -48,6 +48,10 @@ class AnalyzerBase:
     def check_target(self, target: object, parsed: ParsedTarget) -> None:
         """Refuse a target that the analyzer cannot explain, though the model has it; before anything is traced."""
 
+    def prepared(self, program: Program) -> Program:
+        """Return the program that is planned and explained: the model itself, or one that computes the same."""
+        return program
+
     def check_program(self, program: Program) -> None:
         """Refuse a model that the analyzer cannot explain; before anything is planned."""
 

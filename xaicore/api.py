@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from xaicore.registry import get_analyzer
 
 if TYPE_CHECKING:
+    import pathlib
+
     import keras
 
     from xaicore.analyzer import AnalyzerBase
@@ -50,3 +52,17 @@ def explain(
         verbose=verbose,
         callbacks=callbacks,
     )
+
+
+def load(path: str | pathlib.Path) -> AnalyzerBase | Explanation:
+    """Return what ``analyzer.save`` or ``explanation.save`` wrote.  Nothing in the file is executed.
+
+    Raises:
+        UnreadableResult: There is no such file, or it holds something else.
+    """
+    from xaicore import storage
+    from xaicore.analyzer import AnalyzerBase
+    from xaicore.explanation import Explanation
+
+    document, _ = storage.read(path)
+    return Explanation.load(path) if "format" in document else AnalyzerBase.load(path)

@@ -10,6 +10,8 @@ from xaicore.analyzer import AnalyzerBase, at_site
 from xaicore.declaration import part
 from xaicore.errors import InvalidParameter
 from xaicore.protocols import Attribution
+from xaicore.relevance import Initial, extras_of, sites, start_of, wanted
+from xaicore.relevance import initial as initial_relevance
 from xaicore.values import choice, flag, optional, text
 
 _PAIR = 2
@@ -53,19 +55,27 @@ class Backward(AnalyzerBase):
     Args:
         rules: A rule, which brings its own surroundings (``Rule.setting``), or pairs of condition and rule
             (None for the gradient) of which the first that an operation meets counts.
-        initial: Relevance of the explained output: "one", "score" (its value), None as the rule says.
+        initial: Relevance of the explained output: "one", "score" (its value), a number, None as the rule says.  Or an
+            array, of the whole output, whatever the target; or a mapping from sites to numbers or arrays, of what
+            these return.
         times_input: Multiply the result with the input (Shrikumar et al. 2016).
         score: "logit" strips a softmax or sigmoid head, "probability" keeps it.
         on_unsupported: "raise" or "gradient", for operations that no rule is for; None as the rule says.
         at: Site whose output is explained instead of the model's inputs.
+        stop_at: Sites that keep the relevance of their output and pass nothing on.
+        layers: Sites whose relevance is kept, ``explanation.layers[site]``, in the shape of their output; "all".
+        account: Keep what arrives at every site, passes it and is lost there: ``explanation.ledger``.
     """
 
     rules: Rule | tuple[tuple[str, Rule | None], ...] = part("rule", default=(), converter=_rules)
-    initial: str | None = attrs.field(default=None, converter=optional(choice("one", "score")))
+    initial: Initial | None = attrs.field(default=None, converter=initial_relevance)
     times_input: bool = attrs.field(default=False, converter=flag)
     score: str = attrs.field(default="logit", converter=choice("logit", "probability"))
     on_unsupported: str | None = attrs.field(default=None, converter=optional(choice("raise", "gradient")))
     at: str | None = attrs.field(default=None, converter=optional(text))
+    stop_at: tuple[str, ...] = attrs.field(default=(), converter=sites)
+    layers: tuple[str, ...] = attrs.field(default=(), converter=sites)
+    account: bool = attrs.field(default=False, converter=flag)
 
     @property
     def claims(self) -> frozenset[str]:
@@ -75,10 +85,11 @@ class Backward(AnalyzerBase):
             claims = frozenset.intersection(*sets) if sets else frozenset()
         else:
             claims = self.rules.setting.claims
-        return claims if self._initial == "score" and not self.times_input else frozenset()
+        whole = self._initial == "score" and not self.times_input and not self.stop_at
+        return claims if whole else frozenset()
 
     @property
-    def _initial(self) -> str:
+    def _initial(self) -> Initial:
         if self.initial is not None or isinstance(self.rules, tuple):
             return self.initial or "one"
         return self.rules.setting.initial
@@ -107,14 +118,17 @@ class Backward(AnalyzerBase):
         rules, otherwise = self.rule_map()
         ruled = program.with_rules(rules, otherwise=otherwise) if rules else program
         residual = "conservation" in self.claims
+        how = {"taps": wanted(self.layers, ruled), "stops": wanted(self.stop_at, ruled), "sinks": self.account}
+        start = start_of(self._initial)
+        wanted(tuple(site for site in start if site) if isinstance(start, dict) else (), ruled)  # sites that exist
 
         def step(inputs: Tensors, target: object, ids: Tensor) -> Attribution:  # noqa: ARG001  # nothing is random here
-            pull = ruled.pull(inputs, target, initial=self._initial)  # type: ignore[arg-type]
+            pull = ruled.pull(inputs, target, initial=start, **how)  # type: ignore[arg-type]
             found = pull.relevance
             if self.times_input:
                 found = tuple(r * x for r, x in zip(found, inputs, strict=True))
             extras = {"residual": _gap(found, pull)} if residual else {}
-            return Attribution(found, pull.scores, extras)
+            return Attribution(found, pull.scores, {**extras, **extras_of(pull)})
 
         return step
 

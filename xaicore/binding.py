@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from xaicore.engine.program import Program, Visits
 from xaicore.engine.target import OutputSpec, ParsedTarget, Target, TargetSpec, parse
-from xaicore.errors import IntegerInput, InvalidArgument, PrecisionWarning, TargetNeeded, UnknownOutput
+from xaicore.errors import FoldingDiffers, IntegerInput, InvalidArgument, PrecisionWarning, TargetNeeded, UnknownOutput
 from xaicore.inspect.head import scored, strip_head
 from xaicore.inspect.inputs import InputSpec
 from xaicore.inspect.nodes import Graph, Ref
@@ -77,7 +77,10 @@ class Bound:
         tensors = tuple(tf.convert_to_tensor(x) for x in inputs)
         keys = tf.convert_to_tensor(ids, tf.int64)
         function = self._function(parsed.spec)
-        found = [function(tensors, tf.constant(parsed.index[:, k]), keys) for k in range(parsed.index.shape[1])]
+        try:
+            found = [function(tensors, tf.constant(parsed.index[:, k]), keys) for k in range(parsed.index.shape[1])]
+        except tf.errors.InvalidArgumentError as error:
+            raise _known(error) from error
         arrays = [keras.tree.map_structure(lambda t: t.numpy(), one) for one in found]
         if not parsed.many:
             return arrays[0]  # type: ignore[no-any-return]
@@ -197,6 +200,16 @@ def _in_full_precision(graph: Graph, name: str) -> Graph:
         stacklevel=2,
     )
     return in_float32(graph)
+
+
+def _known(error: tf.errors.InvalidArgumentError) -> Exception:
+    """Return our own error for an assertion of ours that failed in the compiled function; else the error itself."""
+    if FoldingDiffers.__name__ not in str(error):
+        return error  # type: ignore[no-any-return]
+    return FoldingDiffers(
+        "The model with its batch normalization folded gives other scores than the model, beyond fold_tolerance. "
+        f"Leave fold out for this model, or raise the tolerance. ({str(error).splitlines()[0][:200]})"
+    )
 
 
 def _expression(analyzer: AnalyzerBase) -> str:

@@ -17,6 +17,7 @@ Each class also derives from the builtin that it is, so that ``except ValueError
     │   ├── RuleNeverMet (ValueError)          PlanBroken (RuntimeError)
     │   ├── UnreadableModel (ValueError)       LayerIndex (IndexError)
     │   ├── UnknownLayer (KeyError)            NoActivation (ValueError)
+    │   ├── FoldingDiffers (ArithmeticError)   NotFitted (RuntimeError)
     ├── InputMistake
     │   ├── InputStructure (ValueError)        InputRank (ValueError)
     │   ├── InputShape (ValueError)            InputDtype (TypeError)
@@ -129,6 +130,14 @@ class LayerIndex(ModelMistake, IndexError):
 
 class UnknownLayer(ModelMistake, KeyError):
     """The model has no such layer."""
+
+
+class FoldingDiffers(ModelMistake, ArithmeticError):
+    """The model with its batch normalization folded does not compute what the model computes."""
+
+
+class NotFitted(ModelMistake, RuntimeError):
+    """The analyzer has to learn from data first: ``analyzer.fit(model, data)``."""
 
 
 class NoActivation(ModelMistake, ValueError):

@@ -11,6 +11,7 @@ import numpy as np
 
 from xaicore.errors import InvalidArgument, InvalidExplanation, UnknownExtra, UnreadableResult
 from xaicore.inspect.structure import fill, flatten, join, positions, readonly, same, transform
+from xaicore.relevance import layers_of, ledger_of
 from xaicore.storage import read, write
 
 _FORMAT, _VERSION = "xaicore explanation", 1
@@ -102,6 +103,16 @@ class Explanation:
     def coverage(self) -> tuple[dict[str, str], ...]:
         """The plan as it ran, a row per site: site, operation, action, rule, why."""
         return tuple(dict(row) for row in self._coverage)
+
+    @property
+    def layers(self) -> dict[str, np.ndarray]:
+        """Site -> relevance of what it returns, for the sites that the analyzer was asked for (``layers=``)."""
+        return layers_of(self._extras)
+
+    @property
+    def ledger(self) -> dict[str, dict[str, np.ndarray]]:
+        """Site -> what arrived, passed, was lost by name, and is missing, (batch,) each (``account=True``)."""
+        return ledger_of(self._extras)
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:

@@ -58,6 +58,9 @@ def plan_of(analyzer: object, program: Program) -> Plan:
 
 def _plan_inside(analyzer: object, program: Program) -> Plan:
     rule_map = getattr(analyzer, "rule_map", None)
+    prepared = getattr(analyzer, "prepared", None)
+    if prepared is not None:
+        program = prepared(program)
     if rule_map is not None:
         rules, otherwise = rule_map()
         named = getattr(analyzer, "named", ())

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RuleMap: TypeAlias = "Sequence[tuple[str, Rule | None]]"
 Tensors: TypeAlias = "tuple[Tensor, ...]"
 # Initial relevance of an output: "one", "score" (the value of the explained output), or a function of the scores.
-Initial: TypeAlias = "str | Callable[[Tensor], Tensor]"
+Initial: TypeAlias = "str | Callable[[Tensor], Tensor] | Mapping[str, object]"
 
 
 class Attribution(NamedTuple):
@@ -60,12 +60,15 @@ class Pull(NamedTuple):
     relevance: one per input of the program, shaped like it.
     sinks: (batch,) per name, summed over all sites; empty unless asked for.
     taps: relevance of the output of each tapped site, by the site's text.
+    ledger: site -> name -> (batch,): what arrived at its outputs, what passed to its inputs, and its sinks by name;
+        empty unless sinks are asked for.
     """
 
     scores: Tensor
     relevance: Tensors
     sinks: Mapping[str, Tensor] = {}
     taps: Mapping[str, Tensor] = {}
+    ledger: Mapping[str, Mapping[str, Tensor]] = {}
 
 
 @attrs.frozen
@@ -165,13 +168,26 @@ class Program(Protocol):
         *,
         initial: Initial = "one",
         taps: Sequence[str] = (),
+        stops: Sequence[str] = (),
         sinks: bool = False,
     ) -> Pull:
-        """Return scores and the relevance of the inputs, of the tapped sites, and what was not passed on."""
+        """Return scores and the relevance of the inputs, of the tapped sites, and what was not passed on.
+
+        initial: relevance of the explained output, "one", "score" (its value), or a function of the scores; or a
+        mapping from sites, "" for the model's output, to what broadcasts to a sample of their output.
+        stops: sites whose relevance is not passed on.
+        """
         ...
 
     def with_rules(self, rules: RuleMap, *, otherwise: str = "gradient") -> Program:
         """Return the same program with rules: (condition, rule) in order, first match wins."""
+        ...
+
+    def folded(self) -> Program:
+        """Return the program with batch normalization folded into the linear layers beside it, where it can be.
+
+        Law: folded().outputs(x) == outputs(x) up to rounding.
+        """
         ...
 
     def cut(self, site: str) -> tuple[Callable[[Tensors], Tensors], Program]:

@@ -148,7 +148,7 @@ def _numeric_or_array(value: Any, field: Field) -> float | Array:
     if isinstance(value, str | bytes | bool | dict | set) or value is None:
         raise _refused(field, value, "a number or an array of numbers")
     if isinstance(value, Real):
-        number: float = _call(real(), value, field)
+        number: float = convert_by(real(), value, field)
         return number
     try:
         found = Array(value)
@@ -169,13 +169,13 @@ def optional(converter: AnyConverter) -> attrs.Converter[Any, Any]:
         if value is None:
             return None
         if isinstance(converter, attrs.Converter):
-            return _call(converter, value, field, instance)
+            return convert_by(converter, value, field, instance)
         return converter(value)
 
     return attrs.Converter(convert, takes_self=True, takes_field=True)
 
 
-def _call(converter: Any, value: object, field: Field, instance: object = None) -> Any:
+def convert_by(converter: Any, value: object, field: Field, instance: object = None) -> Any:
     """Call a Converter, which attrs does at run time and its stubs do not know."""
     return converter(value, instance, field)
 

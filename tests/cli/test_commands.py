@@ -70,6 +70,15 @@ def test_show_tells_parameters_formula_publication_and_origin():
     assert run("show", "absmax").stdout.startswith("filter.absmax")
 
 
+def test_show_tells_what_a_rule_covers():
+    text = " ".join(run("show", "lrp.epsilon").stdout.split())
+    assert "DepthwiseConv2D" in text
+    assert "SeparableConv2D (each of its two stages)" in text
+    assert "lrp.gate on product" in text
+    assert "LayerNormalization" in run("show", "lrp.sample_norm").stdout
+    assert "acts on" not in run("show", "lrp.composite").stdout
+
+
 @pytest.mark.parametrize("arguments", [("list",), ("show", "lrp.epsilon"), ("explain", "--help"), ("--help",)])
 def test_names_are_not_taken_for_markup(arguments):
     result = run(*arguments)

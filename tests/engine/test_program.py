@@ -14,7 +14,7 @@ import xaicore
 from networks import nested_and_flat, small_cnn
 from xaicore.engine.program import Program
 from xaicore.engine.target import Target, parse
-from xaicore.errors import IntegerInput, RuleNeverMet, UnknownSite, UnsupportedOperation
+from xaicore.errors import IntegerInput, InvalidParameter, RuleNeverMet, UnknownSite, UnsupportedOperation
 from xaicore.inspect.head import strip_head
 from xaicore.inspect.read import read_graph
 from xaicore.testing.models import float64_twin, inputs_of
@@ -162,7 +162,7 @@ def test_a_rule_that_meets_nothing_is_refused() -> None:
 def test_an_operation_without_a_rule_is_refused_or_gets_its_gradient() -> None:
     x = keras.Input((4,))
     y = keras.layers.Dense(4, name="gate")(x)
-    model = keras.Model(x, keras.layers.Dense(2)(keras.layers.Multiply(name="product")([x, y])))
+    model = keras.Model(x, keras.layers.Dense(2)(keras.layers.Dot(1, name="product")([x, y])))
 
     with pytest.raises(UnsupportedOperation, match="product"):
         xaicore.get_analyzer("lrp.epsilon").bind(model)
@@ -198,3 +198,78 @@ def test_integers_are_explained_at_the_output_of_their_embedding() -> None:
     assert explanation.attributions.shape == (2, 6, 4)
     # Without a bias in the way the relevance of the embedding sums to the logit; Dense starts with a bias of zero.
     np.testing.assert_allclose(explanation.attributions.sum(axis=(1, 2)), explanation.scores, rtol=1e-5)
+
+
+# --------------------------------------------------------------------------------- where relevance starts and stops
+
+
+def _composite(model: keras.Model, x: np.ndarray, **fields: object) -> xaicore.Explanation:
+    return xaicore.get_analyzer("lrp.composite", rule="lrp.z", **fields).explain(model, x, target=1)
+
+
+def test_relevance_starts_from_a_number_an_array_or_a_site() -> None:
+    """The sweep is linear in what it starts from."""
+    model = float64_twin(small_cnn())
+    x = inputs_of(model, 3)
+    score, one = _composite(model, x), _composite(model, x, initial="one")
+    columns = (1, 2, 3)
+
+    np.testing.assert_allclose(one.attributions * score.scores[:, None, None, None], score.attributions, rtol=1e-12)
+    np.testing.assert_allclose(_composite(model, x, initial=3).attributions, 3 * one.attributions, rtol=1e-12)
+    # Of the whole output: here of unit 1 alone, and of two units.
+    np.testing.assert_allclose(
+        _composite(model, x, initial=np.eye(5)[1]).attributions, one.attributions, rtol=1e-12, atol=1e-15
+    )
+    other = xaicore.explain("lrp.composite(rule=lrp.z, initial='one')", model, x, target=4)
+    both = _composite(model, x, initial=np.eye(5)[1] + 2 * np.eye(5)[4]).attributions
+    np.testing.assert_allclose(both, one.attributions + 2 * other.attributions, rtol=1e-9, atol=1e-12)
+    # At a site: what is kept there on the way through, started from there, goes on as before.
+    through = _composite(model, x, layers=["conv2"])
+    for i in range(3):
+        again = _composite(model, x[i : i + 1], initial={"conv2": through.layers["conv2"][i]})
+        np.testing.assert_allclose(again.attributions, score.attributions[i : i + 1], rtol=1e-9, atol=1e-12)
+    assert through.layers["conv2"].shape == (3, *model.get_layer("conv2").output.shape[1:])
+    assert np.abs(through.attributions.sum(columns) - score.attributions.sum(columns)).max() == 0
+
+
+def test_relevance_stops_where_it_is_told_to() -> None:
+    model = float64_twin(small_cnn())
+    x = inputs_of(model, 3)
+    stopped = _composite(model, x, stop_at="conv2", layers="all", account=True)
+    through = _composite(model, x, layers=["conv2"])
+    np.testing.assert_array_equal(stopped.layers["conv2"], through.layers["conv2"])
+    np.testing.assert_array_equal(stopped.attributions, 0)
+    np.testing.assert_allclose(stopped.ledger["conv2"]["stopped"], through.layers["conv2"].sum((1, 2, 3)), rtol=1e-12)
+    assert "conv1" not in stopped.ledger
+    assert stopped.residual is None
+
+
+def test_the_account_closes_at_every_site() -> None:
+    """What arrives is passed on or has a name: in float64, to rounding."""
+    model = float64_twin(nested_and_flat()[0])
+    x = inputs_of(model, 4)
+    found = xaicore.explain("lrp.composite(rule=lrp.epsilon(epsilon=0.1), account=True)", model, x, target=1)
+
+    assert list(found.ledger) == [row["site"] for row in reversed(found.coverage)]
+    for site, row in found.ledger.items():
+        assert np.abs(row["missing"]).max() <= 1e-10 * max(1, np.abs(row["arrived"]).max()), site
+    lost = sum(v for row in found.ledger.values() for k, v in row.items() if k not in {"arrived", "passed", "missing"})
+    total = sum(a.sum((1, 2, 3)) for a in found.arrays) + lost
+    np.testing.assert_allclose(total, found.scores, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "match"),
+    [
+        ({"layers": ["nowhere"]}, UnknownSite, "nowhere"),
+        ({"stop_at": "nowhere"}, UnknownSite, "nowhere"),
+        ({"initial": {"nowhere": 1}}, UnknownSite, "nowhere"),
+        ({"initial": "two"}, InvalidParameter, "mapping from sites"),
+        ({"initial": True}, InvalidParameter, "initial=True"),
+        ({"layers": 3}, InvalidParameter, "text of a site"),
+    ],
+)
+def test_what_is_asked_of_sites_is_checked(fields: dict[str, object], error: type[Exception], match: str) -> None:
+    model = small_cnn()
+    with pytest.raises(error, match=match):
+        _composite(model, inputs_of(model, 1), **fields)

@@ -145,3 +145,14 @@ def test_an_index_beyond_the_layers_and_a_pattern_that_meets_nothing():
     rule = xaicore.get_rule("lrp.z")
     with pytest.raises(RuleNeverMet, match="nowhere"):
         Backward(rules=(("nowhere*", rule), ("any", None))).plan(network())
+
+
+def test_a_layer_with_the_name_of_a_kind_is_named_by_site() -> None:
+    x = keras.Input((3,))
+    y = layers.Dense(2, name="other_layer")(layers.Dense(3, name="dense")(x))
+    facts = facts_of(read_graph(keras.Model(x, y)))
+
+    assert [str(s) for s, f in facts.items() if matches("dense", s, f)] == ["dense", "other_layer"]
+    assert [str(s) for s, f in facts.items() if matches("site(dense)", s, f)] == ["dense"]
+    assert str(parse("site(dense)")) == "site(dense)"
+    assert str(parse("site(other_layer)")) == "other_layer"

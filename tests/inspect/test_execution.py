@@ -70,7 +70,8 @@ def test_a_replay_gives_the_same_bits(make: Callable[[], keras.Model]) -> None:
 def test_layers_calls_and_outputs_of_a_subclassed_model() -> None:
     model, _ = subclassed_and_flat(Symbolic)
     every, calls, outputs = graph.trace_execution(model)
-    assert [layer.name for layer, _, _ in calls] == ["enter", "twice", "add", "twice", "leave"]
+    names_called = [layer.name.split("_")[0] for layer, _, _ in calls]  # Keras numbers its operations
+    assert names_called == ["enter", "twice", "add", "twice", "leave"]
     assert [layer.name for layer in every if layer in set(graph.model_layers(model))] == ["enter", "twice", "leave"]
     assert outputs[0] is calls[-1][2][0]
     x = np.random.default_rng(0).normal(size=(2, 5)).astype(np.float32)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import TYPE_CHECKING
 
 import attrs
 
+from xaicore.inspect.kind_names import LAYER_NAMES, OPERATION_NAMES, STAGED
 from xaicore.registry import default, parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from xaicore.protocols import Setting
     from xaicore.registry import Row
+
+
+_KERNEL = ("conv", "dense")
+# Words of conditions that stand for several kinds.
+_AFFINE = {"affine": (*_KERNEL, "norm"), "contains_kernel": _KERNEL, "first": _KERNEL, "relu": ("activation",)}
 
 
 @attrs.frozen
@@ -22,12 +30,14 @@ class Description:
     signature: the name with its parameters and their values where none is given.
     above: parameters that it also takes where it serves as another kind: (kind, parameters).
     documentation: what the author wrote about the part.
+    covers: of a rule, (label, text): what it acts on, and what acts around it where it alone is named.
     """
 
     row: Row
     signature: str
     above: tuple[tuple[str, str], ...]
     documentation: str
+    covers: tuple[tuple[str, str], ...] = ()
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """Yield (label, text), without what is empty."""
@@ -40,6 +50,7 @@ class Description:
             ("does", declared.summary),
             ("formula", declared.formula),
             ("fixes", fixed),
+            *self.covers,
             ("cites", ", ".join(declared.cites)),
             ("other names", other),
             ("from", f"{self.row.distribution} {self.row.version}, {declared.factory}"),
@@ -63,7 +74,27 @@ def describe(name: str) -> Description:
         (kind, _parameters(parts.load_class(path), leave={parameter: None}))
         for kind, (path, parameter) in registry.kinds[row.kind].lift.items()
     )
-    return Description(row, f"{row.name}({own})", above, inspect.getdoc(factory) or "")
+    setting = getattr(factory, "setting", None)
+    covers = () if setting is None else tuple(_covers(setting))
+    return Description(row, f"{row.name}({own})", above, inspect.getdoc(factory) or "", covers)
+
+
+def _covers(setting: Setting) -> Iterator[tuple[str, str]]:
+    """Yield what a rule acts on, by condition and by layer, and its companions."""
+    yield "acts on", setting.applies
+    kinds = [kind for word in re.findall(r"\w+", setting.applies) for kind in _AFFINE.get(word, (word,))]
+    names = [name for kind in kinds for name in LAYER_NAMES.get(kind, ())]
+    if "conv" in kinds:
+        names += [f"{name} (each of its two stages)" for name in STAGED]
+    yield "layers", ", ".join(dict.fromkeys(names))
+    operations = [name for name, kind in OPERATION_NAMES.items() if kind in kinds]
+    yield "keras.ops", ", ".join(operations)
+    by_rule: dict[str, list[str]] = {}
+    for condition, rule in setting.companions:
+        by_rule.setdefault(rule or "the gradient", []).append(condition)
+    yield "around it", "; ".join(f"{rule} on {', '.join(conditions)}" for rule, conditions in by_rule.items())
+    rest = {"unsupported": "refused, unless on_unsupported='gradient'", "gradient": "their gradient"}
+    yield "others", rest[setting.otherwise]
 
 
 def summary_of(expression: str) -> str:

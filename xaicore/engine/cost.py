@@ -111,7 +111,7 @@ def _multiplications(operation: keras.Operation, given: Sequence[int], made: Seq
 
 
 def _kernel_size(operation: object) -> int:
-    kernel = getattr(operation, "kernel", None)
+    kernel = getattr(getattr(operation, "unfolded", operation), "kernel", None)  # a folded one would be computed
     return 0 if kernel is None else math.prod(kernel.shape)
 
 

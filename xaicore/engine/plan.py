@@ -25,6 +25,7 @@ _COLUMNS = ("site", "operation", "action", "rule", "why")
 class PlanRow:
     """What one site gets: action is "rule", "gradient" or "unsupported"; rule its expression; why the reason.
 
+    "folded": another operation does its work, with the weights of both.
     "explained" marks the site whose output is explained or looked at instead of the inputs; what runs before it gets
     no row.
     passes: estimated cost in forward passes of the whole model; None where sizes are not known.
@@ -99,6 +100,7 @@ def decide(
             unmet = {condition for condition in unmet if not matches(condition, site, facts[site])}
             if rule is not None:
                 chosen[site] = rule
+        rows += [PlanRow(str(s), "BatchNormalization", "folded", "", f"into {node.site}") for s in node.folded]
     _refuse(rows, rules, chosen, unmet)
     costs = estimate(graph, whole, chosen, facts)
     return Plan(

@@ -9,11 +9,13 @@ import attrs
 import keras
 import tensorflow as tf
 
-from xaicore.engine.execute import Ran, Ruled, add_sinks, run_gradient, run_rule
+from xaicore.engine.execute import Ran, Ruled, run_gradient, run_rule
 from xaicore.engine.plan import Plan, decide
 from xaicore.engine.shadow import run_opaque
+from xaicore.engine.sweep import Sweep, or_zeros
 from xaicore.engine.vjp import vjp
 from xaicore.errors import IntegerInput, InvalidParameter
+from xaicore.inspect.folding import fold_batch_normalization, folded_sites
 from xaicore.inspect.running import run
 from xaicore.protocols import Initial, Pull, RuleMap, Tensors
 
@@ -64,28 +66,41 @@ class Program:
         *,
         initial: Initial = "one",
         taps: Sequence[str] = (),
+        stops: Sequence[str] = (),
         sinks: bool = False,
     ) -> Pull:
-        """Return the scores and what the backward sweep brings to the inputs and to the tapped sites."""
+        """Return the scores and what the backward sweep brings to the inputs and to the tapped sites.
+
+        See ``xaicore.protocols.Program.pull``.
+        """
         tapped = {self.graph.node(site).outputs[0]: site for site in taps}
+        halted = {key for site in stops for key in self.graph.node(site).outputs}
         # A stateless scope keeps losses and counters that layers update while they are traced off the user's model.
         with keras.StatelessScope():
             values, records = self._forward(inputs, sinks=sinks)
             output = values[self.graph.outputs[0]]
             scores, pullback = vjp(target, output)
-            relevance = {self.graph.outputs[0]: pullback(_start(initial, scores))[0]}
-            total, kept = _backward(records, relevance, tapped)
+            relevance = (
+                {self._output_of(site): _like(value, values[self._output_of(site)]) for site, value in initial.items()}
+                if isinstance(initial, Mapping)
+                else {self.graph.outputs[0]: pullback(_start(initial, scores))[0]}
+            )
+            sweep = Sweep(tapped, halted, scores if sinks else None)
+            sweep.run(records, relevance)
         explained = self.graph.inputs[: len(inputs)]
         for key in explained:
-            if relevance.get(key) is None and self.graph.reaches(key):
+            if relevance.get(key) is None and not (halted or isinstance(initial, Mapping)) and self.graph.reaches(key):
                 raise IntegerInput(
                     f"No gradient comes back to the input {self._name(key)!r}, though the output depends on it: it is "
                     "rounded, looked up or compared on the way. Explain the output of the operation that does this: "
                     f"at= one of {', '.join(str(n.site) for n in self.graph.nodes[:5])}, ..."
                 )
         # What the output does not depend on has no relevance.
-        found = tuple(_or_zeros(relevance.get(k), x) for k, x in zip(explained, inputs, strict=True))
-        return Pull(scores, found, total, kept)
+        found = tuple(or_zeros(relevance.get(k), x) for k, x in zip(explained, inputs, strict=True))
+        return Pull(scores, found, sweep.total, sweep.kept, sweep.ledger)
+
+    def _output_of(self, site: str) -> int:
+        return self.graph.node(site).outputs[0] if site else self.graph.outputs[0]
 
     def _name(self, key: int) -> str:
         graph = self.whole
@@ -122,6 +137,14 @@ class Program:
         named = site in graph.input_names
         return (graph.inputs[graph.input_names.index(site)],) if named else graph.node(site).outputs
 
+    def folded(self) -> Program:
+        """Return the program with batch normalization folded into the linear layers beside it, where it can be.
+
+        Law: ``folded().outputs(x)`` is ``outputs(x)`` up to rounding.
+        """
+        graph = fold_batch_normalization(self.graph)
+        return attrs.evolve(self, graph=graph, whole=fold_batch_normalization(self.whole, folded_sites(graph)))
+
     def given(self, context: Tensors) -> Program:
         """Return the program with the last of its inputs fixed."""
         return attrs.evolve(self, context=context)
@@ -135,7 +158,7 @@ class Program:
         records = []
         for node in self.graph.nodes:
             tensors = _distinct([values[k] for k in node.inputs])
-            self.visited.sites.update(map(str, (node.site, *(inner.site for inner in node.inner))))
+            self.visited.sites.update(map(str, (node.site, *(inner.site for inner in node.inner), *node.folded)))
             if not explained & set(node.inputs):
                 _store(values, node, run(node, tensors))
                 continue
@@ -170,35 +193,14 @@ def _distinct(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return result
 
 
-def _backward(
-    records: Sequence[tuple[Node, Ran]], relevance: dict[int, tf.Tensor | None], tapped: Mapping[int, str]
-) -> tuple[Mapping[str, tf.Tensor], Mapping[str, tf.Tensor]]:
-    """Go through the records from the last to the first, adding to ``relevance`` by key of tensor."""
-    total: dict[str, tf.Tensor] = {}
-    kept: dict[str, tf.Tensor] = {}
-    for node, (outputs, backward) in reversed(records):
-        arrived = [relevance.pop(k, None) for k in node.outputs]
-        for key, output, r in zip(node.outputs, outputs, arrived, strict=True):
-            if key in tapped:
-                kept[tapped[key]] = _or_zeros(r, output)
-        if all(r is None for r in arrived):
-            continue
-        found = backward(*arrived)
-        add_sinks(total, found.sinks)
-        for key, r in zip(node.inputs, found.inputs, strict=True):
-            if r is not None:
-                before = relevance.get(key)
-                relevance[key] = r if before is None else before + r
-    return total, kept
+def _like(value: object, tensor: tf.Tensor) -> tf.Tensor:
+    """Return what is given for one sample, or for each unit, broadcast to a tensor (batch, ...)."""
+    return tf.broadcast_to(tf.cast(tf.convert_to_tensor(value), tensor.dtype), tf.shape(tensor))
 
 
 def _start(initial: Initial, scores: tf.Tensor) -> tf.Tensor:
     if callable(initial):
         return initial(scores)
     if initial not in {"one", "score"}:
-        raise InvalidParameter(f"Given initial={initial!r}; expected 'one', 'score', or a function of the scores.")
+        raise InvalidParameter(f"Given initial={initial!r}; expected 'one', 'score', a function of scores, a mapping.")
     return tf.ones_like(scores) if initial == "one" else scores
-
-
-def _or_zeros(relevance: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
-    return tf.zeros_like(like) if relevance is None else relevance

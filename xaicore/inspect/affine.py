@@ -108,12 +108,13 @@ def read_affine(operation: keras.Operation) -> AffineForm | None:
     if isinstance(operation, layers.BatchNormalization):
         return _read_batch_normalization(operation)
     dtype = operation.compute_dtype
-    attribute = "_kernel" if "_kernel" in operation.__dict__ else "kernel"
+    layer = getattr(operation, "unfolded", operation)  # see xaicore.inspect.folding: its kernel cannot be set
+    attribute = "_kernel" if "_kernel" in layer.__dict__ else "kernel"
 
     def linear(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
         changed = {attribute: kernel, "bias": bias, "use_bias": bias is not None, "lora_enabled": False}
-        other = twin(operation, **changed, activation=keras.activations.linear)
-        return type(operation).call(other, x)
+        other = twin(layer, **changed, activation=keras.activations.linear)
+        return type(layer).call(other, x)
 
     bias = getattr(operation, "bias", None)
     activation = activation_of(operation)

@@ -1,11 +1,13 @@
 """Conditions on operations, as values and as text: what a rule map is keyed by.
 
     condition := term ("or" term)*        term := factor ("and" factor)*        factor := "not" factor | word
-    word := a kind | a flag | class(Conv2D) | until(3) | before(softmax) | a site pattern | "(" condition ")"
+    word := a kind | a flag | class(Conv2D) | until(3) | before(softmax) | a site pattern | site(a site pattern)
+          | "(" condition ")"
 
 A kind is what ``xaicore.inspect.kinds`` tells ("conv", "dense", "norm", ...), or one of the groups "pool" and "add".
 A flag is "affine", "relu", "first", "last", "contains_kernel" or "any".
-A site pattern is a site's text with ``*`` and ``?``: ``block*/conv1``, ``tower/shared[1]``.
+A site pattern is a site's text with ``*`` and ``?``: ``block*/conv1``, ``tower/shared[1]``.  Where a layer has the name
+of a kind or flag, such as "dense", the word is the kind, and ``site(dense)`` is the layer.
 Values combine with ``&``, ``|`` and ``~``; ``str`` of a value is text that parses to an equal one.
 """
 
@@ -30,9 +32,10 @@ if TYPE_CHECKING:
 KINDS = frozenset({name for name, _ in LAYERS} | set(OPERATIONS.values()) | {"other"})
 GROUPS = {"pool": frozenset({"average_pooling", "max_pooling"}), "add": frozenset({"sum"})}
 FLAGS = frozenset({"affine", "relu", "first", "last", "contains_kernel", "any"})
+WORDS = KINDS | FLAGS | GROUPS.keys()
 
-_TOKEN = re.compile(r"\s*(?:((?:class|until|before)\([^()]*\))|([()])|([^\s()]+))")
-_CALL = re.compile(r"(class|until|before)\(\s*[\"']?([^()\"']*?)[\"']?\s*\)")
+_TOKEN = re.compile(r"\s*(?:((?:class|until|before|site)\([^()]*\))|([()])|([^\s()]+))")
+_CALL = re.compile(r"(class|until|before|site)\(\s*[\"']?([^()\"']*?)[\"']?\s*\)")
 
 
 class Condition:
@@ -83,7 +86,7 @@ class At(Condition):
         return fnmatch.fnmatchcase(str(site), pattern) or fnmatch.fnmatchcase(site.path, pattern)
 
     def __str__(self) -> str:
-        return self.pattern
+        return f"site({self.pattern})" if self.pattern in WORDS else self.pattern
 
 
 @attrs.frozen(str=False)
@@ -227,7 +230,7 @@ def _factor(tokens: list[str], text: str) -> Condition:
 def _word(token: str, text: str) -> Condition:
     call = _CALL.fullmatch(token)
     if call is None:
-        return Is(token) if token in KINDS | FLAGS | GROUPS.keys() else At(token)
+        return Is(token) if token in WORDS else At(token)
     name, argument = call[1], call[2]
     if name == "until":
         if not argument.isdecimal():
@@ -235,6 +238,8 @@ def _word(token: str, text: str) -> Condition:
         return Until(int(argument))
     if not argument:
         raise _wrong(text, f"has {token!r} without a name")
+    if name == "site":
+        return At(argument)
     return OfClass(argument) if name == "class" else Before(_word(argument, text))
 
 
@@ -242,7 +247,7 @@ def _wrong(text: str, why: str) -> InvalidCondition:
     return InvalidCondition(
         f"The condition {text!r} {why}. Expected words joined by and, or, not: a kind ({', '.join(sorted(KINDS))}, "
         f"{', '.join(GROUPS)}), a flag ({', '.join(sorted(FLAGS))}), class(Conv2D), until(3), before(softmax), "
-        "or a site pattern such as block*/conv1."
+        "or a site pattern such as block*/conv1, site(dense) for a layer that has the name of a kind."
     )
 
 

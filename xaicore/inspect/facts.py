@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import keras
 from keras import layers
 
 from xaicore.inspect.affine import is_affine
-from xaicore.inspect.kinds import activation_of, is_nonnegative, is_relu, kind
+from xaicore.inspect.kinds import activation_of, is_bounded, is_nonnegative, is_relu, kind
 
 if TYPE_CHECKING:
     from xaicore.inspect.nodes import Graph, Node, Site
@@ -19,6 +20,7 @@ _KERNEL = frozenset({"conv", "dense"})
 _KEEPS_SIGN = frozenset({"routing", "identity", "max_pooling", "average_pooling", "sum"})
 _KEEPS_INPUT = frozenset({"routing", "identity", "rescaling"})
 _ROUTES = frozenset({"routing", "identity"})
+_KEEPS_BOUND = frozenset({"routing", "identity", "rescaling", "product"})
 _ACTIVATIONS = frozenset({"activation", "softmax"})
 _KEEPS_OUTPUT = frozenset({"routing", "identity", "activation", "softmax"})
 
@@ -32,6 +34,8 @@ class Facts:
     first: a kernel layer that the model's input reaches through padding, reshaping and rescaling only.
     last: the output reaches the end of the model through reshaping and activations only.
     nonnegative: per input, whether no element can be negative.
+    gates: per input of a product, whether it scales the others: it comes from an activation that is bounded on both
+        sides, or is broadcast to them.
     contains_kernel: a dense layer or a convolution.
     classes: names of the operation's class and of its bases.
     position: index of the kernel layer that runs here or ran last, counted from 0 in execution order.
@@ -46,6 +50,7 @@ class Facts:
     first: bool = False
     last: bool = False
     nonnegative: tuple[bool, ...] = ()
+    gates: tuple[bool, ...] = ()
     contains_kernel: bool = False
     classes: tuple[str, ...] = attrs.field(default=(), repr=False)
     position: int = 0
@@ -58,6 +63,7 @@ def facts_of(graph: Graph) -> Mapping[Site, Facts]:
     nonnegative: set[int] = set()
     from_input = set(graph.inputs)
     last = _last(graph)
+    bounded: set[int] = set()
     facts: dict[Site, Facts] = {}
     kernels = 0
     for node in graph.nodes:
@@ -72,13 +78,25 @@ def facts_of(graph: Graph) -> Mapping[Site, Facts]:
             first=raw and name in _KERNEL,
             last=bool(last & set(node.outputs)),
             nonnegative=tuple(key in nonnegative for key in node.inputs),
+            gates=_gates(graph, node, bounded) if name == "product" else (),
             position=max(0, kernels - 1),
         )
+        if is_bounded(activation_of(operation)) or (
+            name in _KEEPS_BOUND and len(node.inputs) == 1 and node.inputs[0] in bounded
+        ):
+            bounded |= set(node.outputs)
         if raw and name in _KEEPS_INPUT:
             from_input |= set(node.outputs)
         if _is_nonnegative(node, name, nonnegative):
             nonnegative |= set(node.outputs)
     return {**facts, **_with_followers(graph, facts)}
+
+
+def _gates(graph: Graph, node: Node, bounded: set[int]) -> tuple[bool, ...]:
+    """Return which inputs of a product are gates; none of them where all would be."""
+    sizes = [math.prod(n or 1 for n in graph.specs[key].shape[1:]) for key in node.inputs]
+    found = tuple(key in bounded or size < max(sizes) for key, size in zip(node.inputs, sizes, strict=True))
+    return found if not all(found) else (False,) * len(found)
 
 
 def alone(operation: keras.Operation) -> Facts:

@@ -1,7 +1,6 @@
 """The kind of an operation: which rules and conditions it meets.
 
-One table, by class.  Layers are matched by ``isinstance``, so that subclasses count;
-operations of ``keras.ops`` have no public classes and are matched by name.
+The table is ``xaicore.inspect.kind_names``.
 """
 
 from __future__ import annotations
@@ -10,48 +9,18 @@ from collections.abc import Callable
 
 import keras
 from keras import layers
+from keras.src.applications.convnext import LayerScale, StochasticDepth  # no public name
 
-LAYERS: tuple[tuple[str, tuple[type, ...]], ...] = (
-    ("conv", (layers.Conv1D, layers.Conv2D, layers.Conv3D)),
-    ("conv", (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)),
-    ("conv", (layers.DepthwiseConv1D, layers.DepthwiseConv2D)),
-    ("dense", (layers.Dense, layers.EinsumDense)),
-    ("norm", (layers.BatchNormalization,)),
-    ("sum", (layers.Add, layers.Average, layers.Subtract)),
-    ("average_pooling", (layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D)),
-    (
-        "average_pooling",
-        (layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D),
-    ),
-    ("max_pooling", (layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D)),
-    ("max_pooling", (layers.GlobalMaxPooling1D, layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D)),
-    ("softmax", (layers.Softmax,)),
-    ("activation", (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.PReLU)),
-    ("identity", (layers.Identity, layers.Dropout, layers.GaussianDropout, layers.AlphaDropout)),
-    ("identity", (layers.GaussianNoise, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D)),
-    ("identity", (layers.ActivityRegularization,)),
-    ("rescaling", (layers.Rescaling, layers.Normalization)),
-    ("routing", (layers.Flatten, layers.Reshape, layers.Permute, layers.RepeatVector, layers.Concatenate)),
-    ("routing", (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)),
-    ("routing", (layers.Cropping1D, layers.Cropping2D, layers.Cropping3D)),
-    ("routing", (layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D)),
-    ("routing", (layers.CenterCrop,)),
-    ("embedding", (layers.Embedding,)),
+from xaicore.inspect.kind_names import LAYER_NAMES, OPERATION_NAMES
+
+# Layers of keras.applications that have no public name.
+_OWN = {"rescaling": (LayerScale,), "identity": (StochasticDepth,)}
+# Pooling layers that an older Keras lacks are left out.
+LAYERS: tuple[tuple[str, tuple[type, ...]], ...] = tuple(
+    (kind, (*(getattr(layers, name) for name in names if hasattr(layers, name)), *_OWN.get(kind, ())))
+    for kind, names in LAYER_NAMES.items()
 )
-OPERATIONS: dict[str, str] = {
-    **dict.fromkeys(("Add", "Subtract", "Sum"), "sum"),
-    **dict.fromkeys(("Mean", "AveragePool", "AdaptiveAveragePool"), "average_pooling"),
-    **dict.fromkeys(("Max", "Amax", "MaxPool", "AdaptiveMaxPool"), "max_pooling"),
-    **dict.fromkeys(("Softmax", "LogSoftmax"), "softmax"),
-    **dict.fromkeys(("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Silu", "Sigmoid"), "activation"),
-    **dict.fromkeys(("HardSigmoid", "HardSilu", "HardTanh", "LogSigmoid", "Softplus", "Softsign"), "activation"),
-    **dict.fromkeys(("Tanh", "TanhShrink", "SoftShrink", "HardShrink", "Squareplus", "Threshold"), "activation"),
-    **dict.fromkeys(("Reshape", "Ravel", "Transpose", "Moveaxis", "Swapaxes", "Squeeze", "ExpandDims"), "routing"),
-    **dict.fromkeys(("Concatenate", "Hstack", "Vstack", "Dstack", "Stack", "Unstack", "Split"), "routing"),
-    **dict.fromkeys(("Pad", "GetItem", "Slice", "Take", "Flip", "Fliplr", "Flipud", "Roll", "Rot90"), "routing"),
-    **dict.fromkeys(("Tile", "Repeat", "BroadcastTo", "DepthToSpace", "SpaceToDepth"), "routing"),
-    **dict.fromkeys(("Cast", "Copy", "ConvertToTensor"), "identity"),
-}
+OPERATIONS = OPERATION_NAMES
 # Kinds whose gradient only moves relevance to the inputs that it came from.
 ROUTING = frozenset({"routing", "max_pooling", "identity"})
 
@@ -125,6 +94,15 @@ def is_nonnegative(activation: object) -> bool:
     if isinstance(activation, keras.Operation):
         return type(activation).__name__ in {"Sigmoid", "Softplus", "HardSigmoid", "Softmax", "Exp"}
     return activation in _named(_NONNEGATIVE)
+
+
+def is_bounded(activation: object) -> bool:
+    """Return whether an activation stays between two numbers, the lower of them zero: what gates are made of."""
+    if isinstance(activation, layers.ReLU):
+        return is_relu(activation) and activation.max_value is not None
+    if isinstance(activation, keras.Operation):
+        return type(activation).__name__ in {"Sigmoid", "HardSigmoid", "Softmax", "Relu6"}
+    return activation in _named(("sigmoid", "hard_sigmoid", "softmax", "relu6"))
 
 
 def head_kind(activation: object) -> str | None:

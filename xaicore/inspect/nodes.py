@@ -61,6 +61,7 @@ class Node:
     args, kwargs: its arguments, tensors replaced by ``Ref``.
     outputs: keys of the tensors that it returns.
     inner: calls of the layers inside, in order, where the operation could not be turned into a graph.
+    folded: sites of operations whose work this one does too (see ``xaicore.inspect.folding``).
     """
 
     site: Site
@@ -69,6 +70,7 @@ class Node:
     kwargs: Mapping[str, object]
     outputs: tuple[int, ...]
     inner: tuple[Inner, ...] = ()
+    folded: tuple[Site, ...] = ()
 
     @property
     def operation(self) -> keras.Operation:

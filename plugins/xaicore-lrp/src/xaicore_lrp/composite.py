@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from xaicore.analyzer import AnalyzerBase
+from xaicore.analyzer import AnalyzerBase, at_site
 from xaicore.backward import Backward, companions
 from xaicore.declaration import part
-from xaicore.errors import InvalidParameter, LayerIndex
-from xaicore.values import choice, flag, integer, optional, text
+from xaicore.errors import FoldingDiffers, InvalidParameter, LayerIndex
+from xaicore.relevance import Initial, sites
+from xaicore.relevance import initial as initial_relevance
+from xaicore.values import choice, flag, integer, optional, real, text
 from xaicore_lrp.box import ZBox
 from xaicore_lrp.rules import Epsilon
 
 if TYPE_CHECKING:
-    from xaicore.protocols import Program, Rule, RuleMap, Step
+    from xaicore.protocols import Attribution, Program, Rule, RuleMap, Step, Target, Tensor, Tensors
 
 _PAIR = 2
 
@@ -72,17 +74,26 @@ class Composite(AnalyzerBase):
         dense: Of Dense and EinsumDense.
         bn: Of batch normalization.
         until_index, until_rule: A rule for the kernel layers up to and with this index, counted from the input, from 0.
-        initial: Relevance of the explained output: "score" (its value) or "one".
+        initial: Relevance of the explained output: "score" (its value), "one", a number; an array, of the whole output;
+            or a mapping from sites to numbers or arrays.
         score: "logit" strips a softmax or sigmoid head, "probability" keeps it.
         on_unsupported: "raise" or "gradient", for operations that no rule is for.
         at: Site whose output is explained instead of the model's inputs.
         strict: Refuse a model where a rule that was given for a kind of layer acts nowhere.  Presets are not strict:
             they serve dense networks and convolutional ones, and the plan tells which of their rules acts where.
+        stop_at: Sites that keep the relevance of their output and pass nothing on.
+        layers: Sites whose relevance is kept, ``explanation.layers[site]``, in the shape of their output; "all".
+        account: Keep what arrives at every site, passes it and is lost there: ``explanation.ledger``.
+        fold: Fold batch normalization into the linear layer before or after it, where it can be.  Rules that tell
+            exciting from inhibiting parts then see whole layers.  The score that comes out is compared with the
+            model's, ``explanation.folding_error``, (batch,), |f - f'|.
+        fold_tolerance: Largest |f - f'| for a score of size one or less, and relative to larger ones.
 
     Older spellings of the parameters: input_layer_rule, bn_layer_rule, until_layer_idx, until_layer_rule.
 
     Raises:
         InvalidParameter: an index without its rule, or the reverse; a rule map of another form.
+        FoldingDiffers: the folded model computes something else.
         LayerIndex: a list of another length than the model has kernel layers, or an index beyond them.
     """
 
@@ -95,11 +106,16 @@ class Composite(AnalyzerBase):
         default=None, converter=optional(integer(minimum=0)), metadata={"also": ("until_layer_idx",)}
     )
     until_rule: Rule | None = part("rule", default=None, metadata={"also": ("until_layer_rule", "until_index_rule")})
-    initial: str = attrs.field(default="score", converter=choice("one", "score"))
+    initial: Initial = attrs.field(default="score", converter=initial_relevance)
     score: str = attrs.field(default="logit", converter=choice("logit", "probability"))
     on_unsupported: str = attrs.field(default="raise", converter=choice("raise", "gradient"))
     at: str | None = attrs.field(default=None, converter=optional(text))
     strict: bool = attrs.field(default=True, converter=flag)
+    stop_at: tuple[str, ...] = attrs.field(default=(), converter=sites)
+    layers: tuple[str, ...] = attrs.field(default=(), converter=sites)
+    account: bool = attrs.field(default=False, converter=flag)
+    fold: bool = attrs.field(default=False, converter=flag, metadata={"also": ("fold_batch_normalization",)})
+    fold_tolerance: float = attrs.field(default=1e-3, converter=real(above=0))
 
     def __attrs_post_init__(self) -> None:
         """Refuse an index without its rule."""
@@ -121,9 +137,8 @@ class Composite(AnalyzerBase):
     def named(self) -> tuple[str, ...]:
         """Conditions of the rules that were given: each has to be met by an operation, where ``strict``."""
         given = (("first", self.input), ("norm", self.bn), ("conv", self.conv), ("dense", self.dense))
-        kinds = (condition for condition, rule in given if rule is not None and self.strict)
         pairs = self.rule if isinstance(self.rule, tuple) and isinstance(self.rule[0], tuple) else ()
-        return (*kinds, *(condition for condition, _ in pairs))
+        return tuple(condition for condition, rule in (*given, *pairs) if rule is not None and self.strict)
 
     def check_program(self, program: Program) -> None:
         """Refuse a list or an index that does not fit the model's kernel layers."""
@@ -135,9 +150,22 @@ class Composite(AnalyzerBase):
                 f"Given until_index={self.until_index}; the model has {count} kernel layers, 0 to {count - 1}."
             )
 
+    def prepared(self, program: Program) -> Program:
+        """Return the program with batch normalization folded, where asked for."""
+        return program.folded() if self.fold else program
+
     def attribute(self, program: Program) -> Step:
-        """Return the step: one forward, one backward."""
-        return self._backward().attribute(program)
+        """Return the step: one forward, one backward; one more forward where folding is checked."""
+        if not self.fold or self.at is not None:
+            return self._backward().attribute(program) if self.at is None else at_site(self, self.at, program)
+        step = self._backward().attribute(self.prepared(program))
+
+        def checked(inputs: Tensors, target: Target, ids: Tensor) -> Attribution:
+            found = step(inputs, target, ids)
+            error = folding_error(found.scores, target(program.outputs(inputs)), self.fold_tolerance)
+            return found._replace(extras={**found.extras, "folding_error": error})
+
+        return checked
 
     def _backward(self) -> Backward:
         rules = [(condition, rule) for condition, rule in self._pairs() if rule is not None]
@@ -148,6 +176,9 @@ class Composite(AnalyzerBase):
             score=self.score,
             on_unsupported=self.on_unsupported,
             at=self.at,
+            stop_at=self.stop_at,
+            layers=self.layers,
+            account=self.account,
         )
 
     def _pairs(self) -> list[tuple[str, Rule | None]]:
@@ -168,3 +199,14 @@ def _facts(program: Program) -> Any:
     from xaicore.inspect.facts import facts_of
 
     return facts_of(program.graph).values()
+
+
+def folding_error(folded: Tensor, own: Tensor, tolerance: float) -> Tensor:
+    """Return |f - f'|, (batch,); the run fails where it is above the tolerance, see ``FoldingDiffers``."""
+    import tensorflow as tf
+
+    error = tf.abs(folded - own)
+    bound = tf.constant(tolerance, own.dtype) * tf.maximum(tf.abs(own), 1)
+    message = FoldingDiffers.__name__  # what the binding knows it by
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(error <= bound), [message, tf.reduce_max(error)])]):
+        return tf.identity(error)

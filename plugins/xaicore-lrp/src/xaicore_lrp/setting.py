@@ -22,6 +22,8 @@ SETTING = Setting(
         ("rescaling", "lrp.pass"),
         ("sum", "lrp.proportional"),
         ("average_pooling", "lrp.proportional"),
+        ("product", "lrp.gate"),
+        ("sample_norm", "lrp.sample_norm"),
     ),
     initial="score",
     otherwise="unsupported",

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 # Batch normalization counts: composites let relevance pass it.  "other" is what no table knows.
 _ELEMENTWISE = "activation or softmax or identity or rescaling or norm or other"
 # Alone as an analyzer, these rules stand in the z rule's surroundings.
-_AROUND = (("affine", "lrp.z"), *SETTING.companions)
+AROUND = (("affine", "lrp.z"), *SETTING.companions)
 
 
 @attrs.frozen
 class Pass:
     """``R_j = R_k``: relevance goes through an elementwise operation of one input unchanged (Bach et al. 2015, 2.3)."""
 
-    setting: ClassVar[Setting] = attrs.evolve(SETTING, applies=_ELEMENTWISE, companions=_AROUND)
+    setting: ClassVar[Setting] = attrs.evolve(SETTING, applies=_ELEMENTWISE, companions=AROUND)
 
     def __call__(self, op: OpCall, *inputs: tf.Tensor) -> tuple[tf.Tensor, Backward]:
         """Return the output and relevance: like the output -> Relevance of the same."""
@@ -65,7 +65,7 @@ class Proportional:
         stabilizer: Keeps y away from zero; 0 divides, and an exact zero gives zero.
     """
 
-    setting: ClassVar[Setting] = attrs.evolve(WEIGHTED, applies="sum or average_pooling", companions=_AROUND)
+    setting: ClassVar[Setting] = attrs.evolve(WEIGHTED, applies="sum or average_pooling", companions=AROUND)
 
     stabilizer: float = attrs.field(default=0.0, converter=real(minimum=0.0))
 

@@ -1,0 +1,60 @@
+"""The kinds of operations by the names of Keras's classes: a table that needs no Keras.
+
+Layers are matched by class, so that subclasses count; operations of ``keras.ops`` have no public classes and are
+matched by name.
+"""
+
+from __future__ import annotations
+
+_RANKS = ("1D", "2D", "3D")
+
+
+def _ranks(*names: str) -> tuple[str, ...]:
+    return tuple(name + rank for name in names for rank in _RANKS)
+
+
+LAYER_NAMES: dict[str, tuple[str, ...]] = {
+    "conv": (
+        *_ranks("Conv"),
+        *(f"{name}Transpose" for name in _ranks("Conv")),
+        *("DepthwiseConv1D", "DepthwiseConv2D"),
+    ),
+    "dense": ("Dense", "EinsumDense"),
+    "norm": ("BatchNormalization",),
+    "sample_norm": ("LayerNormalization", "GroupNormalization"),
+    "product": ("Multiply",),
+    "sum": ("Add", "Average", "Subtract"),
+    "average_pooling": _ranks("AveragePooling", "GlobalAveragePooling", "AdaptiveAveragePooling"),
+    "max_pooling": _ranks("MaxPooling", "GlobalMaxPooling", "AdaptiveMaxPooling"),
+    "softmax": ("Softmax",),
+    "activation": ("ReLU", "LeakyReLU", "ELU", "PReLU"),
+    "identity": (
+        *("Identity", "Dropout", "GaussianDropout", "AlphaDropout", "GaussianNoise", "ActivityRegularization"),
+        *_ranks("SpatialDropout"),
+    ),
+    "rescaling": ("Rescaling", "Normalization", "RMSNormalization", "UnitNormalization"),
+    "routing": (
+        *("Flatten", "Reshape", "Permute", "RepeatVector", "Concatenate", "Maximum", "Minimum", "CenterCrop"),
+        *_ranks("ZeroPadding", "Cropping", "UpSampling"),
+    ),
+    "embedding": ("Embedding",),
+}
+# Split into two linear stages, each of the kind "conv".
+STAGED = ("SeparableConv1D", "SeparableConv2D")
+OPERATION_NAMES: dict[str, str] = {
+    **dict.fromkeys(("Add", "Subtract", "Sum"), "sum"),
+    **dict.fromkeys(("Multiply", "Divide", "TrueDivide"), "product"),
+    **dict.fromkeys(("Maximum", "Minimum"), "routing"),
+    "Negative": "rescaling",
+    **dict.fromkeys(("Mean", "AveragePool", "AdaptiveAveragePool"), "average_pooling"),
+    **dict.fromkeys(("Max", "Amax", "MaxPool", "AdaptiveMaxPool"), "max_pooling"),
+    **dict.fromkeys(("Softmax", "LogSoftmax"), "softmax"),
+    **dict.fromkeys(("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Silu", "Sigmoid"), "activation"),
+    **dict.fromkeys(("HardSigmoid", "HardSilu", "HardTanh", "LogSigmoid", "Softplus", "Softsign"), "activation"),
+    **dict.fromkeys(("Tanh", "TanhShrink", "SoftShrink", "HardShrink", "Squareplus", "Threshold"), "activation"),
+    **dict.fromkeys(("Reshape", "Ravel", "Transpose", "Moveaxis", "Swapaxes", "Squeeze", "ExpandDims"), "routing"),
+    **dict.fromkeys(("Concatenate", "Hstack", "Vstack", "Dstack", "Stack", "Unstack", "Split"), "routing"),
+    **dict.fromkeys(("Pad", "GetItem", "Slice", "Take", "Flip", "Fliplr", "Flipud", "Roll", "Rot90"), "routing"),
+    **dict.fromkeys(("Tile", "Repeat", "BroadcastTo", "DepthToSpace", "SpaceToDepth"), "routing"),
+    **dict.fromkeys(("Cast", "Copy", "ConvertToTensor"), "identity"),
+}
