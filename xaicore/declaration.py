@@ -124,7 +124,8 @@ def part(kind: str, *, many: bool | None = None, **field: Any) -> Any:
 
     Args:
         kind: Kind of the part.
-        many: Whether the field takes a tuple, list or dict with parts inside; by default, whether its default is one.
+        many: Whether the field takes a tuple, list or dict with parts inside (text stands for a part there too, except
+            for the first of a pair and the key of a dict); by default, whether its default is one.
         field: Keyword arguments of ``attrs.field``.
     """
     several = isinstance(field.get("default"), tuple | list | dict) if many is None else many

@@ -157,6 +157,15 @@ def _numeric_or_array(value: Any, field: Field) -> float | Array:
     return found
 
 
+def _axes(value: Any, field: Field) -> tuple[int, ...]:
+    given = (value,) if isinstance(value, Integral) and not isinstance(value, bool) else value
+    whole = isinstance(given, tuple | list) and all(isinstance(a, Integral) and not isinstance(a, bool) for a in given)
+    if not whole or not given or len(set(given)) != len(given):
+        raise _refused(field, value, "an axis, or several that differ")
+    return tuple(int(a) for a in given)
+
+
+axes: attrs.Converter[Any, tuple[int, ...]] = attrs.Converter(_axes, takes_field=True)
 flag: attrs.Converter[Any, bool] = attrs.Converter(_flag, takes_field=True)
 text: attrs.Converter[Any, str] = attrs.Converter(_text, takes_field=True)
 numeric_or_array: attrs.Converter[Any, float | Array] = attrs.Converter(_numeric_or_array, takes_field=True)

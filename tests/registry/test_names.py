@@ -23,10 +23,11 @@ from xaicore.errors import (
     WrongKind,
     XaicoreError,
 )
-from xaicore.filters import Abs, AbsMax
+from xaicore.filters import Channels, Part
 from xaicore.registry import Registry
 from xaicore.values import Array
 
+ABS, ABSMAX = Part("absolute"), Channels("absmax")
 REGISTRY = Registry.from_modules({"filter": xaicore.table, "acme": acme})
 
 
@@ -54,11 +55,11 @@ def get(part, kind="analyzer", **parameters):
         ("acme.heavy(mode='hard', at='conv')", "analyzer", Backward(Weigh(2, "hard"), at="conv")),
         ("wrap(acme.heavy, n=2)", "analyzer", Wrap(Backward(Weigh(2)), 2)),
         ("wrap('acme.heavy')", "analyzer", Wrap(Backward(Weigh(2)))),
-        ("wrap(wrap(acme) | abs)", "analyzer", Wrap(Filtered(Wrap(Wrap(Backward(Weigh(2)))), (Abs(),)))),
-        ("acme | abs | absmax", "analyzer", Filtered(Wrap(Backward(Weigh(2))), (Abs(), AbsMax()))),
+        ("wrap(wrap(acme) | abs)", "analyzer", Wrap(Filtered(Wrap(Wrap(Backward(Weigh(2)))), (ABS,)))),
+        ("acme | abs | absmax", "analyzer", Filtered(Wrap(Backward(Weigh(2))), (ABS, ABSMAX))),
         ("acme.map(rules=(('x', acme.heavy), ('y', None)))", "analyzer", Map((("x", Weigh(2)), ("y", None)))),
         ("distance + 2 * distance(order=2)", "cost", Total((Distance(), Times(2, Distance(2))))),
-        ("abs", "filter", Abs()),
+        ("abs", "filter", ABS),
     ],
 )
 def test_what_texts_make(text, kind, expected):
@@ -142,7 +143,7 @@ def test_every_mistake_has_its_error(text, kind, error, told):
         (Weigh, {}, WrongKind),
         (3, {}, WrongKind),
         (None, {}, WrongKind),
-        (Abs(), {}, WrongKind),
+        (ABS, {}, WrongKind),
         (Weigh(), {"amount": 2}, UnknownParameter),
         ("acme | abs", {"n": 2}, UnknownParameter),
         ("acme.weigh(amount=1)", {"amount": 2}, UnknownParameter),
@@ -170,7 +171,10 @@ def test_every_mistake_with_objects_has_its_error(part, parameters, error):
         (Wrap(Backward(Weigh(2))), "acme.acme"),
         (Wrap(Backward(Weigh(2)), 3, options=(1, {"a": None})), "acme.acme(n=3, options=(1, {'a': None}))"),
         (Wrap(Backward(Weigh())), "acme.wrap(inner=acme.weigh)"),
-        (Filtered(Wrap(Backward(Weigh(2))), (Abs(), AbsMax())), "acme.acme | filter.abs | filter.absmax"),
+        (
+            Filtered(Wrap(Backward(Weigh(2))), (ABS, ABSMAX)),
+            "acme.acme | filter.abs | filter.absmax",
+        ),
         (Map((("x", Weigh(2)), ("y", None))), "acme.map(rules=(('x', acme.heavy), ('y', None)))"),
         (Total((Distance(), Times(2, Distance(2)))), "acme.distance + 2 * acme.distance(order=2)"),
     ],
@@ -203,7 +207,7 @@ MAPS = st.builds(Map, st.lists(st.tuples(st.text(max_size=5), st.none() | RULES)
 
 def nested(inner):
     plain = inner.map(lambda a: a.inner if isinstance(a, Filtered) else a)
-    filters = st.lists(st.sampled_from([Abs(), AbsMax()]), min_size=1, max_size=3)
+    filters = st.lists(st.sampled_from([ABS, ABSMAX]), min_size=1, max_size=3)
     return st.builds(Wrap, inner, st.integers(1, 99), LITERALS) | st.builds(Filtered, plain, filters)
 
 

@@ -142,6 +142,8 @@ class Builder:
         if isinstance(value, str):
             value = parse_value(value)
         many = field.metadata.get("many") and isinstance(value, tuple | list | dict)
+        if many:
+            value = _parsed(value)
         if isinstance(value, Node) or many or (value is None and parts.default(field) is None):
             return self.inside(value, kind, where)
         if value is None or isinstance(value, bool | int | float | str | tuple | list | dict | ArrayRef):
@@ -223,3 +225,16 @@ class Builder:
         names = [r.name for r in self.catalogue.rows.values() if r.kind == kind]
         close = difflib.get_close_matches(row.name, names, n=5, cutoff=0.0)
         return f" Names of this kind: {', '.join(close)}." if close else ""
+
+
+def _parsed(value: Any) -> Any:
+    """Return a container of parts with the text of each part parsed; the key of a pair or mapping stays text."""
+    if isinstance(value, dict):
+        return {key: parse_value(item) if isinstance(item, str) else item for key, item in value.items()}
+    if not isinstance(value, tuple | list):
+        return parse_value(value) if isinstance(value, str) else value
+    pairs = [isinstance(item, tuple | list) and len(item) == 2 for item in value]  # noqa: PLR2004  # key and part
+    return tuple(
+        (item[0], _parsed(item[1])) if pair else parse_value(item) if isinstance(item, str) else item
+        for item, pair in zip(value, pairs, strict=True)
+    )

@@ -17,7 +17,7 @@ import numpy as np
 import xaicore
 from xaicore.analyzer import AnalyzerBase, Filtered
 from xaicore.nesting import is_cut
-from xaicore.testing.models import MODELS, float64_twin, inputs_of, rows_of
+from xaicore.testing.models import MODELS, SPECIAL, float64_twin, inputs_of, rows_of
 
 if TYPE_CHECKING:
     from xaicore.explanation import Explanation
@@ -53,6 +53,23 @@ def _analyzer(expression: str, model: keras.Model) -> AnalyzerBase:
     return analyzer if learn is None else learn(model, inputs_of(model, 4 * BATCH, seed=2))
 
 
+def _models(expression: str) -> tuple[Callable[[], keras.Model], ...]:
+    """Return the models that an analyzer does not refuse, at least one; a special one where it refuses the others."""
+    for group in (MODELS, SPECIAL):
+        fitting = tuple(make for make in group.values() if _takes(expression, make()))
+        if fitting:
+            return fitting
+    raise AssertionError(f"{expression} refuses every model of the battery.")
+
+
+def _takes(expression: str, model: keras.Model) -> bool:
+    try:
+        _analyzer(expression, model).plan(model)
+    except xaicore.errors.InvalidParameter:
+        return False
+    return True
+
+
 def _arrays(explanation: Explanation) -> list[np.ndarray]:
     return keras.tree.flatten(explanation.attributions)  # type: ignore[no-any-return]
 
@@ -74,7 +91,7 @@ def canonical(expression: str) -> None:
 
 def shaped_and_finite(expression: str) -> None:
     """Attributions are shaped like the inputs, every array has the sample on axis 0, all numbers are finite."""
-    for make in MODELS.values():
+    for make in _models(expression):
         model = make()
         x = inputs_of(model, BATCH)
         explanation = _explain(expression, model, x)
@@ -94,7 +111,7 @@ def shaped_and_finite(expression: str) -> None:
 
 def per_sample(expression: str) -> None:
     """A sample's explanation does not depend on its batch mates; the same batch gives the same bits."""
-    for make in MODELS.values():
+    for make in _models(expression):
         model = make()
         x = inputs_of(model, BATCH)
         analyzer = _analyzer(expression, model)
@@ -108,7 +125,7 @@ def per_sample(expression: str) -> None:
 
 def agrees_with_float64(expression: str) -> None:
     """In float64 a batch and its samples agree to 1e-9, and float32 agrees with float64."""
-    model = MODELS["convolutional"]()
+    model = _models(expression)[0]()
     twin = float64_twin(model)
     x = inputs_of(model, BATCH)
     (narrow,) = _arrays(_explain(expression, model, x))
@@ -122,7 +139,7 @@ def agrees_with_float64(expression: str) -> None:
 
 def one_trace(expression: str) -> None:
     """One trace per analyzer and model, whatever the batch size."""
-    model = MODELS["convolutional"]()
+    model = _models(expression)[0]()
     x = inputs_of(model, BATCH)
     analyzer = _analyzer(expression, model)
     bound = analyzer.bind(model)
@@ -134,7 +151,7 @@ def one_trace(expression: str) -> None:
 
 def leaves_the_model_alone(expression: str) -> None:
     """Weights, configuration, instance attributes, nodes and predictions are what they were."""
-    for make in MODELS.values():
+    for make in _models(expression):
         model = make()
         x = inputs_of(model, BATCH)
         before = _state(model, x)
@@ -156,7 +173,7 @@ def claims_hold(expression: str) -> None:
     analyzer = xaicore.get_analyzer(expression)
     if not analyzer.claims:
         return
-    model = float64_twin(MODELS["convolutional"]())
+    model = float64_twin(_models(expression)[0]())
     explanation = _explain(expression, model, inputs_of(model, BATCH))
     total = sum(a.sum(axis=tuple(range(1, a.ndim))) for a in _arrays(explanation))
     assert explanation.residual is not None, f"{expression} claims {set(analyzer.claims)} and reports no residual"
@@ -173,7 +190,8 @@ def filters_nothing_across_samples(expression: str) -> None:
     x[2] = 0
     whole = one(tf.constant(x)).numpy()
     alone = np.concatenate([one(tf.constant(x[i : i + 1])).numpy() for i in range(BATCH)])
-    assert np.array_equal(whole, alone), f"{expression} mixes samples"
+    # Powers are computed in vectors of eight numbers, and what is left over one by one: one unit in the last place.
+    np.testing.assert_array_max_ulp(whole, alone, maxulp=1)
     assert np.isfinite(whole).all()
     analyzer = xaicore.get_analyzer("gradient") | expression
     assert isinstance(analyzer, Filtered)

@@ -45,7 +45,18 @@ def two_towers() -> keras.Model:
     return randomise(keras.Model([a, b, c], layers.Dense(3, activation="sigmoid", name="head")(joined), name="towers"))
 
 
+def pooled() -> keras.Model:
+    """Convolutions, global average pooling and one dense layer: a head that some methods ask for."""
+    x = keras.Input((8, 8, 3), name="image")
+    y = layers.Conv2D(6, 3, padding="same", activation="relu", name="conv1")(x)
+    y = layers.BatchNormalization(name="norm")(layers.Conv2D(7, 3, strides=2, use_bias=False, name="conv2")(y))
+    y = layers.GlobalAveragePooling2D(name="pool")(layers.ReLU(name="relu")(y))
+    return randomise(keras.Model(x, layers.Dense(4, activation="softmax", name="head")(y), name="pooled"))
+
+
 MODELS: Mapping[str, Callable[[], keras.Model]] = {"convolutional": convolutional, "two_towers": two_towers}
+# For what refuses all of the above.
+SPECIAL: Mapping[str, Callable[[], keras.Model]] = {"pooled": pooled}
 
 
 def inputs_of(model: keras.Model, batch: int, seed: int = 1) -> object:

@@ -14,7 +14,7 @@ from xaicore.analyzer import AnalyzerBase, Filtered
 from xaicore.engine.random import normal
 from xaicore.engine.target import OutputSpec, Target, parse
 from xaicore.errors import IntegerInput, InvalidParameter
-from xaicore.filters import SumChannels
+from xaicore.filters import Channels
 from xaicore.inspect.nodes import Graph, Spec
 from xaicore.protocols import Attribution
 from xaicore_gradient.smoothgrad import SmoothGrad
@@ -120,6 +120,26 @@ def test_the_mean_over_noisy_copies(scale, target):
     np.testing.assert_allclose(found.scores, y[range(len(ids)), chosen], rtol=1e-12)
 
 
+@pytest.mark.parametrize("moment", ["square", "variance"])
+def test_other_moments_over_the_same_copies(moment):
+    """NumPy's mean of squares and its variance, on the copies that the mean is taken over."""
+    inputs, ids = data()
+    found = run(SmoothGrad(Slope(), n=7, noise=0.8, noise_scale="absolute", seed=3, moment=moment), inputs, ids, 2)
+    for stream, (a, x, w) in enumerate(zip(found.attributions, inputs, WEIGHTS, strict=True)):
+        copies = []
+        for k in range(7):
+            e = normal(tf.constant(ids), seed=3, draw=k, stream=stream, shape=x.shape[1:], dtype=tf.float64).numpy()
+            copies.append(3 * w[2] * (x + 0.8 * e) ** 2)
+        want = np.mean(np.square(copies), axis=0) if moment == "square" else np.var(copies, axis=0)
+        np.testing.assert_allclose(a, want, rtol=1e-11, atol=1e-12)
+
+
+def test_the_variance_without_noise_is_zero():
+    inputs, ids = data()
+    for a in run(SmoothGrad(Slope(), n=3, noise=0, moment="variance"), inputs, ids, 1).attributions:
+        np.testing.assert_array_equal(a, 0)
+
+
 def test_it_converges_to_the_expectation():
     """E[3 w (x + sigma e)^2] = 3 w (x^2 + sigma^2), by the law of large numbers."""
     inputs, ids = data()
@@ -186,8 +206,8 @@ def test_inner_results_may_have_any_shape():
 
             return first
 
-    inside = run(SmoothGrad(Filtered(FirstOnly(), (SumChannels(),)), n=5), x, np.arange(3))
-    outside = run(Filtered(SmoothGrad(FirstOnly(), n=5), (SumChannels(),)), x, np.arange(3))
+    inside = run(SmoothGrad(Filtered(FirstOnly(), (Channels("sum"),)), n=5), x, np.arange(3))
+    outside = run(Filtered(SmoothGrad(FirstOnly(), n=5), (Channels("sum"),)), x, np.arange(3))
     assert inside.attributions[0].shape == (3, 4, 1)
     np.testing.assert_allclose(inside.attributions[0], outside.attributions[0], rtol=1e-12)
 

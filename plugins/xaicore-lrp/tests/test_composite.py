@@ -111,3 +111,25 @@ def test_alpha_beta_without_parameters_says_what_it_needs() -> None:
     """The published rule has no default."""
     with pytest.raises(InvalidParameter, match="at least one"):
         xaicore.get_analyzer("lrp.alphabeta")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ["lrp.flat", "lrp.gamma(gamma=0.5)", "lrp.z", "lrp.z"],
+        [("conv", "lrp.gamma(gamma=0.5)"), (keras.layers.Dense, "lrp.z")],
+        {"conv": "lrp.gamma(gamma=0.5)", keras.layers.Dense: "lrp.z"},
+    ],
+)
+def test_rules_inside_containers_are_named_by_text(rule):
+    """A list of names, pairs, and a mapping make what the same expression makes."""
+    made = xaicore.get_analyzer("lrp.composite", rule=rule)
+    assert xaicore.get_analyzer(str(made)) == made
+    assert "gamma=0.5" in str(made)
+    one = xaicore.get_rule("lrp.gamma(gamma=0.5)")
+    assert one in made.rule or one in [pair[1] for pair in made.rule]
+
+
+def test_an_unknown_rule_inside_a_mapping_is_named():
+    with pytest.raises(xaicore.errors.XaicoreError, match=r"lrp\.gama"):
+        xaicore.get_analyzer("lrp.composite", rule={"conv": "lrp.gama"})

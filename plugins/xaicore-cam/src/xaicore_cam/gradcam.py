@@ -1,4 +1,4 @@
-"""Grad-CAM: feature maps weighted by their mean gradients."""
+"""Class activation maps: feature maps, weighted by what the output makes of them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 import attrs
 
 from xaicore.analyzer import AnalyzerBase
+from xaicore.declaration import part
 from xaicore.protocols import Attribution
 from xaicore.values import choice, flag, optional, text
+from xaicore_cam.weights import HeadWeights, MeanGradient, Weights
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -20,14 +22,16 @@ if TYPE_CHECKING:
 
 @attrs.frozen(str=False)
 class GradCam(AnalyzerBase):
-    """Grad-CAM: Selvaraju et al. 2017, eqs. 1 and 2.
+    """A class activation map: Selvaraju et al. 2017, eqs. 1 and 2, and its relatives.
 
         M = max(sum_k w_k A_k, 0),   w_k = mean over positions of df/dA_k,
 
-    A the feature maps (batch, *positions, k) that a site returns.  The map is (batch, *spatial, 1), interpolated
-    linearly to the size of the input that the site sees (pixel centres aligned, as TensorFlow's bilinear resize).
+    or what ``weights`` makes of A and df/dA; A the feature maps (batch, *positions, k) that a site returns.  The map is
+    (batch, *spatial, 1), interpolated linearly to the size of the input that the site sees (pixel centres aligned, as
+    TensorFlow's bilinear resize).
 
     Args:
+        weights: What the feature maps are worth.
         at: Site whose output gives A.  None: the last one with the axes of an input, more than one position, and no
             pooling; the plan and the coverage tell which it is.
         relu: Keep what speaks for the output alone, as in the paper; False keeps both signs.
@@ -40,6 +44,7 @@ class GradCam(AnalyzerBase):
 
     maps: ClassVar[bool] = True
 
+    weights: Weights = part("weights", factory=MeanGradient)
     at: str | None = attrs.field(default=None, converter=optional(text))
     relu: bool = attrs.field(default=True, converter=flag)
     upsample: bool = attrs.field(default=True, converter=flag)
@@ -53,6 +58,13 @@ class GradCam(AnalyzerBase):
             return chosen(program.graph)
         check(program.graph, self.at)
         return self.at
+
+    def check_program(self, program: Program) -> None:
+        """Refuse a head that has no weights of its own, where these are asked for."""
+        from xaicore_cam.layer import check_head
+
+        if isinstance(self.weights, HeadWeights):
+            check_head(program.graph, self.explained_site(program))
 
     def attribute(self, program: Program) -> Step:
         """Return the step: one forward, and the gradient back to the site."""
@@ -69,9 +81,7 @@ class GradCam(AnalyzerBase):
 
             maps, *around = head(inputs)
             pull = tail.given(tuple(around)).pull((maps,), target)
-            positions = list(range(1, maps.shape.rank - 1))
-            weights = tf.reduce_mean(pull.relevance[0], positions, keepdims=True)
-            found = tf.reduce_sum(weights * maps, axis=-1)
+            found = self.weights(maps, pull.relevance[0])
             if self.relu:
                 found = tf.nn.relu(found)
             if seen is not None:

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from xaicore.errors import InvalidParameter
 from xaicore.inspect.facts import facts_of
+from xaicore.inspect.kinds import kind
 
 if TYPE_CHECKING:
     from xaicore.inspect.nodes import Graph, Node, Spec
 
+# What may stand beside pooling and the dense layer; a softmax is stripped before.
+_AFTER = frozenset({"identity", "routing", "softmax"})
 _POOLING = frozenset({"average_pooling", "max_pooling"})
 
 
@@ -43,6 +46,18 @@ def check(graph: Graph, site: str) -> None:
         raise InvalidParameter(
             f"Given at={site!r}, whose output has the shape {shape}; expected feature maps, "
             "(batch, *positions, channels), of a floating type."
+        )
+
+
+def check_head(graph: Graph, site: str) -> None:
+    """Raise InvalidParameter unless the maps of a site go through global average pooling and one dense layer alone."""
+    after = graph.between(graph.node(site).outputs, graph.outputs).nodes
+    kinds = [kind(node.operation) for node in after if kind(node.operation) not in _AFTER]
+    if kinds != ["average_pooling", "dense"]:
+        names = ", ".join(type(node.operation).__name__ for node in after) or "nothing"
+        raise InvalidParameter(
+            f"The maps of {site!r} go through {names}; expected global average pooling and one dense layer, whose "
+            "weights `cam.cam` takes. `cam.gradcam` takes the gradient's mean for any head."
         )
 
 

@@ -12,6 +12,7 @@ import attrs
 
 from xaicore.errors import UnsupportedOperation
 from xaicore.protocols import Relevance, Setting
+from xaicore.values import real
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,5 +86,37 @@ class DeconvRelu:
 
         def backward(relevance: tf.Tensor) -> Relevance:
             return Relevance(pull(tf.nn.relu(relevance)))
+
+        return output, backward
+
+
+@attrs.frozen
+class RectRelu:
+    """``R_z = R [y R > tau]``, tau the quantile of y R over a sample's units of this ReLU: Kim et al. 2019, eq. 3.
+
+    Only units whose activation and relevance speak together for the output pass anything on.  The paper starts from the
+    logit's value; the quantile is taken for each layer and each sample.
+
+    Args:
+        quantile: Of y R, from 0 to 1; 0.98 in the paper's figures.
+    """
+
+    setting: ClassVar[Setting] = Setting(applies="relu", initial="score", otherwise="gradient")
+
+    quantile: float = attrs.field(default=0.98, converter=real(minimum=0.0, maximum=1.0))
+
+    def __call__(self, op: OpCall, *inputs: tf.Tensor) -> tuple[tf.Tensor, Backward]:
+        """Return the output and relevance: like the output -> Relevance of every input."""
+        import tensorflow as tf
+
+        from xaicore.engine.vjp import vjp
+        from xaicore.filters import quantile
+
+        output, pull = vjp(op.forward, *inputs)
+
+        def backward(relevance: tf.Tensor) -> Relevance:
+            product = output * relevance
+            limit = quantile(product, self.quantile, list(range(1, len(product.shape))))
+            return Relevance(pull(tf.where(product > limit, relevance, tf.zeros_like(relevance))))
 
         return output, backward

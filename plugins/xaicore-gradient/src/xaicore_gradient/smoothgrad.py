@@ -1,4 +1,4 @@
-"""SmoothGrad: the mean of what an analyzer says about noisy copies of the input."""
+"""SmoothGrad, SquareGrad and VarGrad: moments of what an analyzer says about noisy copies of the input."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from xaicore.protocols import Analyzer, Attribution
 from xaicore.values import choice, integer, optional, real, text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xaicore.engine.copies import Repeat
     from xaicore.engine.target import Target
     from xaicore.protocols import Program, Step, Tensor, Tensors
@@ -21,17 +23,20 @@ if TYPE_CHECKING:
 
 @attrs.frozen(str=False)
 class SmoothGrad(AnalyzerBase):
-    """Mean of the inner attributions over n noisy copies of the input: Smilkov et al. 2017, section 3.
+    """A moment of the inner attributions over n noisy copies of the input: Smilkov et al. 2017, section 3.
 
-        a = 1/n sum_k A(x + sigma e_k),   e_k ~ N(0, 1) per entry.
+        "mean"      a = 1/n sum_k A_k,   A_k = A(x + sigma e_k),   e_k ~ N(0, 1) per entry
+        "square"    a = 1/n sum_k A_k^2                         SquareGrad: Hooker et al. 2019, section 3
+        "variance"  a = 1/n sum_k (A_k - mean_k A_k)^2          VarGrad: Adebayo et al. 2018, section 3
 
     The scores are those of the input as it is, and "max" is decided there.  What the inner analyzer returns besides,
-    such as a residual, speaks of the noisy copies and is left out.  With noise=0 the result is the inner one.
+    such as a residual, speaks of the noisy copies and is left out.  With noise=0 the mean is the inner one.
     Nested in itself, it needs two seeds, or both levels draw the same noise.
 
     Args:
         inner: Any analyzer; the gradient by default.
         n: Number of copies.
+        moment: Which one, see above.
         noise: Noise level; the paper finds 0.1 to 0.2 of the range good.
         noise_scale: "relative" as in the paper, sigma = noise * (largest - smallest entry) of each sample and input;
             "absolute", sigma = noise.
@@ -44,18 +49,21 @@ class SmoothGrad(AnalyzerBase):
     noise: float = attrs.field(default=0.1, converter=real(minimum=0))
     noise_scale: str = attrs.field(default="relative", converter=choice("relative", "absolute"))
     seed: int = attrs.field(default=0, converter=integer(minimum=0))
+    moment: str = attrs.field(default="mean", converter=choice("mean", "square", "variance"))
     at: str | None = attrs.field(default=None, converter=optional(text))
 
     def passes(self, inner: float) -> float:
         """Return one forward and the inner passes n times."""
-        return inner if self.noise == 0 else 1 + self.n * inner
+        if self.noise == 0 and self.moment == "mean":
+            return inner
+        return 1 + (self.n + (self.moment == "variance")) * inner
 
     def attribute(self, program: Program) -> Step:
         """Return the step: one forward, and the inner step n times."""
         if self.at is not None:
             return at_site(self, self.at, program)
         inner = self.inner.attribute(program)
-        if self.noise == 0:
+        if self.noise == 0 and self.moment == "mean":
             return inner
 
         def step(inputs: Tensors, target: Target, ids: Tensor) -> Attribution:
@@ -73,8 +81,15 @@ class SmoothGrad(AnalyzerBase):
                 return tuple(self._noisy(i, repeat(x), s, repeat, k, ids) for i, (x, s) in enumerate(pairs))
 
             weights = tf.fill([self.n], tf.constant(1 / self.n, scores.dtype))
-            means = weighted_sum(self.inner.attribute, program, fixed, ids, weights, noisy)
-            return Attribution(means, scores)
+            if self.moment != "variance":
+                power = self.inner.attribute if self.moment == "mean" else _squares(self.inner, None)
+                return Attribution(weighted_sum(power, program, fixed, ids, weights, noisy), scores)
+            # Around what the inner analyzer says of the input itself: the difference of two large numbers would lose
+            # the digits of a small variance.
+            centre = inner(inputs, fixed, ids).attributions
+            sums = weighted_sum(_squares(self.inner, centre), program, fixed, ids, weights, noisy)
+            half = len(sums) // 2
+            return Attribution(tuple(s - m**2 for m, s in zip(sums[:half], sums[half:], strict=True)), scores)
 
         return step
 
@@ -105,3 +120,28 @@ class SmoothGrad(AnalyzerBase):
         shape = x.shape[1:] if x.shape[1:].is_fully_defined() else tf.shape(x)[1:]
         scale = sigma if sigma.shape.rank == 0 else repeat(sigma)
         return x + scale * normal(ids, seed=self.seed, draw=k, stream=stream, shape=shape, dtype=x.dtype)
+
+
+def _squares(inner: Analyzer, centre: Tensors | None) -> Callable[[Program], Step]:
+    """Return what makes the step of squared attributions; with a centre, of differences from it and their squares.
+
+    centre: one row per sample, where the step gets one row per copy.
+    """
+
+    def attribute(program: Program) -> Step:
+        step = inner.attribute(program)
+
+        def squared(inputs: Tensors, target: Target, ids: Tensor) -> Attribution:
+            import tensorflow as tf
+
+            found = step(inputs, target, ids)
+            if centre is None:
+                return found._replace(attributions=tuple(a**2 for a in found.attributions))
+            copies = tf.shape(ids)[0] // tf.shape(centre[0])[0]
+            pairs = zip(found.attributions, centre, strict=True)
+            differences = tuple(a - tf.repeat(c, copies, axis=0) for a, c in pairs)
+            return found._replace(attributions=(*differences, *(d**2 for d in differences)))
+
+        return squared
+
+    return attribute

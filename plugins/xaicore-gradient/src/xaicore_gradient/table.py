@@ -7,12 +7,20 @@ from xaicore.declaration import Declaration
 _BACKWARD = "xaicore.backward:Backward"
 
 ROWS: dict[str, Declaration] = {
+    "gradient.baseline": Declaration(
+        "analyzer",
+        "xaicore_gradient.plain:TapeGradient",
+        summary="The gradient by one tape over the whole model, without the engine: an oracle.",
+        formula="a_i = df/dx_i",
+        cites=("simonyan2013",),
+    ),
     "gradient.deconvnet": Declaration(
         "rule",
         "xaicore_gradient.rules:DeconvRelu",
         summary="The gradient, but at a ReLU positive relevance passes, whatever the ReLU did forward.",
         formula="R_z = max(R_y, 0)",
         cites=("zeiler2014",),
+        aliases=("deconvnet",),
     ),
     "gradient.gradient": Declaration(
         "analyzer",
@@ -27,6 +35,13 @@ ROWS: dict[str, Declaration] = {
         summary="The gradient, but at a ReLU only positive relevance of active units passes.",
         formula="R_z = max(R_y, 0) [z > 0]",
         cites=("springenberg2014",),
+        aliases=("guided_backprop",),
+    ),
+    "gradient.input": Declaration(
+        "analyzer",
+        "xaicore_gradient.plain:InputItself",
+        summary="The input itself: what a map has to be better than.",
+        formula="a = x",
     ),
     "gradient.input_times_gradient": Declaration(
         "analyzer",
@@ -37,6 +52,20 @@ ROWS: dict[str, Declaration] = {
         cites=("shrikumar2016",),
         short="input_t_gradient",  # the name that older systems use
     ),
+    "gradient.random": Declaration(
+        "analyzer",
+        "xaicore_gradient.plain:InputItself",
+        preset={"noise": 1.0},
+        summary="The input with noise upon it: what a map has to be better than.",
+        formula="a = x + sigma e, e ~ N(0, 1)",
+    ),
+    "gradient.rectgrad": Declaration(
+        "rule",
+        "xaicore_gradient.rules:RectRelu",
+        summary="The gradient, but at a ReLU only the largest products of activation and relevance pass.",
+        formula="R_z = R_y [y R_y > tau], tau a quantile of y R_y per sample and layer",
+        cites=("kim2019",),
+    ),
     "gradient.smoothgrad": Declaration(
         "analyzer",
         "xaicore_gradient.smoothgrad:SmoothGrad",
@@ -44,5 +73,32 @@ ROWS: dict[str, Declaration] = {
         formula="a = 1/n sum_k A(x + sigma e_k), e_k ~ N(0, 1), sigma = noise (max x - min x)",
         cites=("smilkov2017",),
         short="smoothgrad",
+    ),
+    "gradient.squaregrad": Declaration(
+        "analyzer",
+        "xaicore_gradient.smoothgrad:SmoothGrad",
+        preset={"moment": "square"},
+        summary="The mean squared attribution of noisy copies of the input, by any analyzer.",
+        formula="a = 1/n sum_k A(x + sigma e_k)^2",
+        cites=("hooker2019",),
+        short="squaregrad",
+    ),
+    "gradient.times_sign": Declaration(
+        "analyzer",
+        "xaicore_gradient.plain:TimesSign",
+        summary="The gradient, or any analyzer, times the sign of the input.",
+        formula="a_i = s_i A_i, s_i = -1 where x_i < mu, else +1",
+        cites=("gumpfer2023",),
+        short="times_sign",
+        aliases=("gradient.times_sign_mu", "times_sign_mu"),
+    ),
+    "gradient.vargrad": Declaration(
+        "analyzer",
+        "xaicore_gradient.smoothgrad:SmoothGrad",
+        preset={"moment": "variance"},
+        summary="The variance of attributions over noisy copies of the input, by any analyzer.",
+        formula="a = 1/n sum_k (A_k - mean_k A_k)^2, A_k = A(x + sigma e_k)",
+        cites=("adebayo2018",),
+        short="vargrad",
     ),
 }

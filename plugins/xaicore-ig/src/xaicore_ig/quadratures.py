@@ -35,7 +35,7 @@ class Riemann:
         """Return (nodes, weights), float64 (n,)."""
         import numpy as np
 
-        _at_least(1, n, self)
+        at_least(1, n, self)
         return (np.arange(n) + self.offset) / n, np.full(n, 1 / n)
 
     def degree(self, n: int) -> int:  # noqa: ARG002  # the degree of some rules depends on n
@@ -55,7 +55,7 @@ class Trapezoid:
         """Return (nodes, weights), float64 (n,); n is at least 2."""
         import numpy as np
 
-        _at_least(_ENDS, n, self)
+        at_least(_ENDS, n, self)
         weights = np.full(n, 1 / (n - 1))
         weights[[0, -1]] /= 2
         return np.linspace(0, 1, n), weights
@@ -73,7 +73,7 @@ class GaussLegendre:
         """Return (nodes, weights), float64 (n,)."""
         import numpy as np
 
-        _at_least(1, n, self)
+        at_least(1, n, self)
         nodes, weights = np.polynomial.legendre.leggauss(n)
         return (1 + nodes) / 2, weights / 2
 
@@ -82,6 +82,7 @@ class GaussLegendre:
         return 2 * n - 1
 
 
-def _at_least(least: int, n: int, quadrature: object) -> None:
+def at_least(least: int, n: int, quadrature: object) -> None:
+    """Raise InvalidParameter where there are too few nodes."""
     if n < least:
         raise InvalidParameter(f"Given n_steps={n}; {type(quadrature).__name__} needs at least {least}.")

@@ -41,6 +41,7 @@ PRESETS: dict[str, Declaration] = {
         preset={"rule": "lrp.zplus", "input": "lrp.wsquare", "strict": False},
         summary="Deep Taylor decomposition for inputs without bounds: w^2 on the first layer, z+ on the others.",
         cites=("montavon2017",),
+        aliases=("deep_taylor",),
     ),
     "lrp.deep_taylor_bounded": Declaration(
         "analyzer",
@@ -99,6 +100,7 @@ PRESETS: dict[str, Declaration] = {
         preset={**_B, **_BN, "input": "lrp.flat", "until_index": 0, "until_rule": "lrp.flat"},
         summary="The sequential composite B with flat on the first layers, up to an index.",
         cites=("lapuschkin2017",),
+        aliases=("lrp.sequential_preset_b_flat_until_idx",),
     ),
     "lrp.sequential_composite_a": Declaration(
         "analyzer",
