@@ -6,6 +6,9 @@ PLUGINS := $(sort $(wildcard plugins/*))
 SOURCES := pyproject.toml constraints.txt $(PLUGINS:=/pyproject.toml)
 EDITABLE = $(BIN)/python -m pip install --quiet -c constraints.txt -e ".[$(1)]" $(addprefix -e ./,$(PLUGINS))
 
+# Two processes: more need more memory than a small machine has.
+TWO := -n 2 --dist worksteal
+
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help demo test test-all bench sweep bench-peers docs lint constraints clean
@@ -24,10 +27,10 @@ demo: .venv/.demo
 	$(BIN)/xaicore demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO)
 
 test-all: lint
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest $(TWO) -m "slow or not slow"
 
 bench: .venv/.demo
 	$(BIN)/python benchmarks/bench.py

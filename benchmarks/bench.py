@@ -1,6 +1,6 @@
 """Costs as ratios to the model's own compiled input gradient: same batch, same run, medians.
 
-    python benchmarks/bench.py [--quick] [--repeats N] [--markdown FILE]
+    python benchmarks/bench.py [--only TEXT] [--repeats N] [--markdown FILE]
 
 The rows of one workload are run in turn, round after round, so that a slow minute of the machine hits all of them;
 a ratio is taken within each round, and the median over the rounds is printed.
@@ -188,11 +188,11 @@ def table(workloads: Sequence[Workload], repeats: int) -> str:
 def main() -> None:
     """Print the table, and write it where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="leave VGG16 and ResNet50 out")
+    parser.add_argument("--only", default="", help="workloads whose name holds this text")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--markdown", type=pathlib.Path)
     options = parser.parse_args()
-    text = table(WORKLOADS[2:] if options.quick else WORKLOADS, options.repeats)
+    text = table([w for w in WORKLOADS if options.only in w.name], options.repeats)
     print(text)
     if options.markdown:
         options.markdown.write_text(text, encoding="utf-8")

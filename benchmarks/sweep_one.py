@@ -79,9 +79,13 @@ def under_rules(
 
 
 def every_rule() -> list[str]:
-    """Return an expression of every rule of the family that is for operations with a kernel."""
-    names = [row.name for row in xaicore.available("rule") if row.name.startswith("lrp.")]
-    return [NEEDED.get(name, name) for name in names if name not in {"lrp.pass", "lrp.proportional"}]
+    """Return an expression of every rule of the family that is for operations with a kernel.
+
+    PatternNet's and PatternAttribution's are made from data, and are not for networks with random weights.
+    """
+    names = [row.name for row in xaicore.available("rule") if row.name.startswith("lrp.") and row.name != "lrp.pattern"]
+    expressions = [NEEDED.get(name, name) for name in names]
+    return [e for e in expressions if xaicore.get_rule(e).setting.applies == "affine"]
 
 
 def called_by_keras(model: keras.Model, x: np.ndarray) -> list[str]:
@@ -145,7 +149,7 @@ def conserved(analyzer: Backward, model: keras.Model, x: np.ndarray) -> dict[str
     relevance, score = pull.relevance[0].numpy(), float(pull.scores[0])
     gap = relevance.sum() + sum(float(sink[0]) for sink in pull.sinks.values()) - score
     return {
-        "finite": bool(np.isfinite(relevance).all()),
+        "finite": bool(np.isfinite(relevance).all() and np.isfinite(gap)),
         "missing": float(abs(gap) / max(abs(score), np.abs(relevance).sum())),
         "claims": "conservation" in analyzer.claims,
     }

@@ -13,9 +13,10 @@ import typing
 
 if typing.TYPE_CHECKING:
     from xaicore import errors
-    from xaicore.api import explain, load
+    from xaicore.api import explain, explain_step, load, partial_explain
     from xaicore.explanation import Explanation
     from xaicore.hookspecs import hookimpl
+    from xaicore.inspect.black_box import black_box
     from xaicore.registry import (
         available,
         get,
@@ -33,8 +34,10 @@ __all__ = [
     "Explanation",
     "__version__",
     "available",
+    "black_box",
     "errors",
     "explain",
+    "explain_step",
     "get",
     "get_analyzer",
     "get_cost",
@@ -44,9 +47,18 @@ __all__ = [
     "get_rule",
     "hookimpl",
     "load",
+    "partial_explain",
 ]
 
-_ELSEWHERE = {"Explanation": "explanation", "explain": "api", "hookimpl": "hookspecs", "load": "api"}
+_ELSEWHERE = {
+    "Explanation": "explanation",
+    "black_box": "inspect.black_box",
+    "explain": "api",
+    "explain_step": "api",
+    "hookimpl": "hookspecs",
+    "load": "api",
+    "partial_explain": "api",
+}
 
 
 def __getattr__(name: str) -> object:

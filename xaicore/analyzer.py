@@ -27,10 +27,12 @@ class AnalyzerBase:
     Fields are all that changes the numbers.  ``score`` ("logit" or "probability") is a field or follows ``inner``.
     compiled: whether ``bind`` compiles the step.
     maps: whether attributions are one map of positions, (batch, *positions, 1), and not shaped like the inputs.
+    needs_gradient: whether the inputs have to be floating numbers, which a gradient can be taken of.
     """
 
     compiled: ClassVar[bool] = True
     maps: ClassVar[bool] = False
+    needs_gradient: ClassVar[bool] = True
 
     @property
     def claims(self) -> frozenset[str]:
@@ -55,6 +57,9 @@ class AnalyzerBase:
     def check_program(self, program: Program) -> None:
         """Refuse a model that the analyzer cannot explain; before anything is planned."""
 
+    def warn_about(self, explanation: Explanation) -> None:
+        """Warn of what a user has to know about a finished explanation, such as samples that did not converge."""
+
     def attribute(self, program: Program) -> Step:
         """Return the pure step of this analyzer on this program."""
         raise NotImplementedError(f"{type(self).__qualname__} has to define `attribute(program)`.")
@@ -64,6 +69,8 @@ class AnalyzerBase:
         model: keras.Model,
         output: str | int | None = None,
         forward_kwargs: Mapping[str, object] | None = None,
+        *,
+        fresh: bool = False,
     ) -> Bound:
         """Return the analyzer compiled for one model; the same object as long as the model stays as it is.
 
@@ -71,10 +78,11 @@ class AnalyzerBase:
             model: A built Keras 3 model.  It is only read, and not kept alive.
             output: Name or index of the output, where the model has several.
             forward_kwargs: Further arguments of a subclassed model's ``call``; hashable values.
+            fresh: Compile anew; needed only where a model's Python code was changed.
         """
         from xaicore.binding import bind  # TensorFlow is imported only when something is computed
 
-        return bind(self, model, output, forward_kwargs)
+        return bind(self, model, output, forward_kwargs, fresh=fresh)
 
     def explain(
         self,
@@ -105,10 +113,11 @@ class AnalyzerBase:
         """
         # TensorFlow is imported only when something is computed.
         from xaicore.engine.target import named_output
-        from xaicore.streaming import stream
+        from xaicore.streaming import Run, stream
 
         bound = self.bind(model, named_output(target) if output is None else output, forward_kwargs)
-        return stream(bound, x, target, batch_size=batch_size, verbose=verbose, callbacks=callbacks)
+        run = Run(batch_size=batch_size, verbose=verbose, callbacks=callbacks)
+        return stream(bound, x, target, run)  # type: ignore[return-value]  # without a sink it is kept
 
     def plan(self, model: keras.Model, output: str | int | None = None) -> Plan:
         """Return what every operation of the model will get, without running anything."""

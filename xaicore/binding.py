@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 import threading
 import warnings
 import weakref
@@ -17,13 +18,21 @@ import tensorflow as tf
 
 from xaicore.engine.program import Program, Visits
 from xaicore.engine.target import OutputSpec, ParsedTarget, Target, TargetSpec, parse
-from xaicore.errors import FoldingDiffers, IntegerInput, InvalidArgument, PrecisionWarning, TargetNeeded, UnknownOutput
+from xaicore.errors import (
+    BlackBoxMistake,
+    FoldingDiffers,
+    IntegerInput,
+    InvalidArgument,
+    PrecisionWarning,
+    TargetNeeded,
+    UnknownOutput,
+)
 from xaicore.inspect.head import scored, strip_head
 from xaicore.inspect.inputs import InputSpec
 from xaicore.inspect.nodes import Graph, Ref
 from xaicore.inspect.precision import half_sites, in_float32
 from xaicore.inspect.read import check_model, read_graph
-from xaicore.nesting import check_target, is_cut, plan_of, score_of
+from xaicore.nesting import check_target, is_cut, nested, plan_of, score_of
 from xaicore.protocols import Attribution, Step
 
 if TYPE_CHECKING:
@@ -79,8 +88,11 @@ class Bound:
         function = self._function(parsed.spec)
         try:
             found = [function(tensors, tf.constant(parsed.index[:, k]), keys) for k in range(parsed.index.shape[1])]
-        except tf.errors.InvalidArgumentError as error:
-            raise _known(error) from error
+        except tf.errors.OpError as error:
+            known = _known(error)
+            if known is error:
+                raise
+            raise known from error
         arrays = [keras.tree.map_structure(lambda t: t.numpy(), one) for one in found]
         if not parsed.many:
             return arrays[0]  # type: ignore[no-any-return]
@@ -135,8 +147,13 @@ def bind(
     model: keras.Model,
     output: str | int | None = None,
     forward_kwargs: Mapping[str, object] | None = None,
+    *,
+    fresh: bool = False,
 ) -> Bound:
-    """Return the analyzer bound to the model; from the cache while the model's structure stays as it is."""
+    """Return the analyzer bound to the model; from the cache while the model's structure stays as it is.
+
+    fresh: drop what the cache has of this analyzer and this model.
+    """
     check_model(model)
     kwargs = dict(forward_kwargs or {})
     try:
@@ -148,7 +165,7 @@ def bind(
         ) from error
     with _BINDING:
         of_model = _BOUND.setdefault(model, {})
-        if key not in of_model:
+        if fresh or key not in of_model:
             of_model[key] = _bind(analyzer, model, output, kwargs)
         return of_model[key]
 
@@ -202,8 +219,11 @@ def _in_full_precision(graph: Graph, name: str) -> Graph:
     return in_float32(graph)
 
 
-def _known(error: tf.errors.InvalidArgumentError) -> Exception:
-    """Return our own error for an assertion of ours that failed in the compiled function; else the error itself."""
+def _known(error: tf.errors.OpError) -> Exception:
+    """Return our own error for one of ours that was raised in the compiled function; else the error itself."""
+    told = re.search(f"{BlackBoxMistake.__name__}: (.*)", str(error))
+    if told is not None:
+        return BlackBoxMistake(told.group(1))
     if FoldingDiffers.__name__ not in str(error):
         return error  # type: ignore[no-any-return]
     return FoldingDiffers(
@@ -235,7 +255,7 @@ def _output_index(specs: Sequence[OutputSpec], output: str | int | None) -> int:
 
 
 def _refuse_integers(analyzer: AnalyzerBase, graph: Graph) -> None:
-    if is_cut(analyzer):
+    if is_cut(analyzer) or not all(one.needs_gradient for one in nested(analyzer) if not hasattr(one, "inner")):
         return
     for name, key in zip(graph.input_names, graph.inputs, strict=True):
         if not tf.as_dtype(graph.specs[key].dtype).is_floating:

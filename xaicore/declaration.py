@@ -119,14 +119,16 @@ class Kind:
     scaled: str | None = None
 
 
-def part(kind: str, *, many: bool | None = None, **field: Any) -> Any:
+def part(kind: str, *, many: bool | None = None, literal: bool = False, **field: Any) -> Any:
     """Make an attrs field whose value is itself a named part; text for it is an expression of this kind.
 
     Args:
         kind: Kind of the part.
         many: Whether the field takes a tuple, list or dict with parts inside (text stands for a part there too, except
             for the first of a pair and the key of a dict); by default, whether its default is one.
+        literal: Whether the field's converter takes numbers and arrays too.
         field: Keyword arguments of ``attrs.field``.
     """
     several = isinstance(field.get("default"), tuple | list | dict) if many is None else many
-    return attrs.field(metadata={**field.pop("metadata", {}), "kind": kind, "many": several}, **field)
+    own = {"kind": kind, "many": several, "literal": literal}
+    return attrs.field(metadata={**field.pop("metadata", {}), **own}, **field)

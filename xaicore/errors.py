@@ -148,6 +148,10 @@ class PlanBroken(ModelMistake, RuntimeError):
     """What ran differs from what was planned."""
 
 
+class BlackBoxMistake(ModelMistake, ValueError):
+    """What is given as a function on arrays is none, or returns other than was told."""
+
+
 class UnreadableModel(ModelMistake, ValueError):
     """A file holds no model, or none that can be loaded without running code of its author."""
 
@@ -254,6 +258,14 @@ class UnwritableResult(ResultMistake, OSError):
 
 class UnknownExtra(ResultMistake, KeyError, AttributeError):
     """An explanation has no array of this name."""
+
+
+class MemoryWarning(ResourceWarning):
+    """A batch did not fit into the memory and was divided."""
+
+
+class ToleranceWarning(UserWarning):
+    """Some samples are above the error that was asked for; the explanation tells which."""
 
 
 class PrecisionWarning(UserWarning):

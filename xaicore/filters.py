@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from xaicore.errors import InvalidParameter
-from xaicore.values import axes, choice, flag, optional, real
+from xaicore.values import axes, choice, flag, lengths, optional, real
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -168,6 +168,33 @@ def _axes(axis: Axes | None, attributions: tf.Tensor) -> list[int]:
             f"1 to {rank - 1} or -{rank - 1} to -1: axis 0 is the batch."
         )
     return found
+
+
+@attrs.frozen
+class Resize:
+    """Maps interpolated linearly to other lengths, channel by channel, pixel centres aligned.
+
+    Args:
+        size: Length of every axis between batch and channels.
+    """
+
+    size: tuple[int, ...] = attrs.field(converter=lengths)
+
+    def __call__(self, attributions: tf.Tensor) -> tf.Tensor:
+        """Return (batch, *size, channels)."""
+        import tensorflow as tf
+
+        from xaicore.engine.resize import resize
+
+        spatial = attributions.shape.rank - 2
+        if spatial != len(self.size):
+            raise InvalidParameter(
+                f"Given size={self.size} for attributions of shape {tuple(attributions.shape)}; expected {spatial} "
+                "lengths, one for each axis between batch and channels."
+            )
+        channels = range(attributions.shape[-1])
+        sizes, static = tf.constant(self.size), tf.TensorShape(self.size)
+        return tf.stack([resize(attributions[..., c], sizes, static) for c in channels], axis=-1)
 
 
 def quantile(values: tf.Tensor, q: float, over: list[int]) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import attrs
@@ -9,6 +10,7 @@ import attrs
 from xaicore.engine.plan import Plan, PlanRow, decide
 
 if TYPE_CHECKING:
+    from xaicore.analyzer import AnalyzerBase
     from xaicore.engine.program import Program
     from xaicore.engine.target import ParsedTarget
 
@@ -29,6 +31,14 @@ def check_target(analyzer: object, target: object, parsed: ParsedTarget) -> None
         own(target, parsed)
     if inner is not None:
         check_target(inner, target, parsed)
+
+
+def nested(analyzer: object) -> Iterator[AnalyzerBase]:
+    """Yield an analyzer and those inside, from the outside in, where they are ours or derived from ours."""
+    while analyzer is not None:
+        if hasattr(analyzer, "warn_about"):
+            yield analyzer  # type: ignore[misc]  # what has the method will do
+        analyzer = getattr(analyzer, "inner", None)
 
 
 def is_cut(analyzer: object) -> bool:

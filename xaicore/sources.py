@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import keras
@@ -41,8 +42,13 @@ class Source:
     whole_target: bool
 
 
-def open_source(bound: Bound, data: object, target: object, batch_size: int | None) -> Source:
-    """Return data as batches.  Arrays and their targets are checked here as a whole, other data batch by batch."""
+def open_source(
+    bound: Bound, data: object, target: object, batch_size: int | None, queue: Mapping[str, Any] | None = None
+) -> Source:
+    """Return data as batches.  Arrays and their targets are checked here as a whole, other data batch by batch.
+
+    queue: what is told of how a PyDataset makes its batches: workers, use_multiprocessing, max_queue_size.
+    """
     size = _size(batch_size)
     if isinstance(data, tf.data.Dataset):
         dataset, steps = _batched(bound, data, size)
@@ -57,8 +63,26 @@ def open_source(bound: Bound, data: object, target: object, batch_size: int | No
         steps = data.num_batches
         if steps is None:
             raise InvalidArgument(f"Given a {type(data).__name__} without an end; expected a finite `num_batches`.")
-        return Source(_of_elements(bound, (data[i] for i in range(steps)), target), steps, whole_target=False)
+        return Source(_of_elements(bound, _made(data, steps, queue or {}), target), steps, whole_target=False)
     return _of_arrays(bound, data, target, size or _BATCH)
+
+
+def _made(data: keras.utils.PyDataset, steps: int, queue: Mapping[str, Any]) -> Iterator[object]:
+    """Yield a PyDataset's batches in order; ahead of time, by Keras's own queue, where it has workers."""
+    workers, several, longest = (
+        queue.get(name, getattr(data, name)) for name in ("workers", "use_multiprocessing", "max_queue_size")
+    )
+    if workers <= 1 and not several:
+        yield from (data[i] for i in range(steps))
+        return
+    from keras.src.trainers.data_adapters.py_dataset_adapter import OrderedEnqueuer  # no public name
+
+    enqueuer = OrderedEnqueuer(data, workers, several, longest)
+    enqueuer.start()
+    try:
+        yield from itertools.islice(enqueuer.get(), steps)
+    finally:
+        enqueuer.stop()
 
 
 def _size(batch_size: object) -> int | None:

@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+import attrs
 import keras
 import numpy as np
 
 from xaicore.errors import EmptyInput, InvalidArgument
 from xaicore.explanation import Explanation, join_targets
+from xaicore.halving import Halves
 from xaicore.inspect.structure import fill, join
-from xaicore.nesting import is_cut
-from xaicore.sources import Batch, open_source
+from xaicore.nesting import is_cut, nested
+from xaicore.sources import Batch, Source, open_source
 
 if TYPE_CHECKING:
     from xaicore.binding import Bound
     from xaicore.protocols import Attribution
 
 
-def stream(
-    bound: Bound,
-    data: object,
-    target: object = None,
-    *,
-    batch_size: int | None = None,
-    verbose: str | int = "auto",
-    callbacks: Sequence[object] = (),
-) -> Explanation:
+@attrs.frozen(eq=False)
+class Run:
+    """How data goes through a bound analyzer.
+
+    batch_size: Samples per step.  Default 32; the data's own batches where it has some.
+    verbose: 0 no progress bar, 1 or 2 as Keras has them, "auto" a bar on a terminal for several batches.
+    callbacks: They get ``on_predict_begin``, ``on_predict_batch_begin``, ``on_predict_batch_end`` (with the batch's
+        Attribution as ``logs["outputs"]``) and ``on_predict_end``.
+    steps: Most batches that are taken; None takes all.
+    sink: Gets the Explanation of each batch as it comes; nothing is kept then.
+    queue: How a PyDataset makes its batches: workers, use_multiprocessing, max_queue_size, where it is told.
+    """
+
+    batch_size: int | None = None
+    verbose: str | int = "auto"
+    callbacks: Sequence[object] = ()
+    steps: int | None = None
+    sink: Callable[[Explanation], object] | None = None
+    queue: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+def stream(bound: Bound, data: object, target: object = None, run: Run | None = None) -> Explanation | None:
     """Explain data batch by batch; see ``AnalyzerBase.explain``.
 
     Args:
@@ -36,44 +52,83 @@ def stream(
         data: Arrays or tensors, a list or dict of them; a ``tf.data.Dataset``, a ``keras.utils.PyDataset`` or an
             iterator of x, (x, target) or (x, target, weight).  Weights are not used.
         target: For all data; arrays have a row per sample.  Data that brings targets takes none here.
-        batch_size: Samples per step.  Default 32; the data's own batches where it has some.
-        verbose: 0 no progress bar, 1 or 2 as Keras has them, "auto" a bar on a terminal for several batches.
-        callbacks: They get ``on_predict_begin``, ``on_predict_batch_begin``, ``on_predict_batch_end`` (with the batch's
-            Attribution as ``logs["outputs"]``) and ``on_predict_end``.
+        run: How.
+
+    Returns:
+        The explanation of all samples; None where a sink has got it.
 
     Raises:
         EmptyInput: No sample.
         InputMistake, TargetMistake: Of arrays, before the first batch runs; of other data, before its batch runs.
     """
-    source = open_source(bound, data, target, batch_size)
-    events = _events(callbacks, verbose, source.steps)
-    found: list[Attribution] = []
-    described: list[object] = []
-    sizes: list[int] = []
-    structure: object = None
+    run = Run() if run is None else run
+    source = open_source(bound, data, target, run.batch_size, run.queue)
+    expected = source.steps if run.steps is None else min(run.steps, source.steps or run.steps)
+    events = _events(run.callbacks, run.verbose, expected)
+    kept = _Kept(bound, source)
+    halves = Halves(bound)
     events.on_predict_begin()
-    for step, batch in enumerate(source.batches):
+    for step, batch in enumerate(itertools.islice(source.batches, run.steps)):
         events.on_predict_batch_begin(step)
-        ids = np.arange(len(batch.parsed.index), dtype=np.int64) + sum(sizes)
-        one = bound.batch(batch.inputs, batch.parsed, ids)
-        found.append(one)
-        described.append(batch.parsed.described)
-        sizes.append(len(ids))
-        structure = _structure(bound, batch, one)
+        ids = np.arange(len(batch.parsed.index), dtype=np.int64) + kept.count
+        one = halves(batch.inputs, batch.parsed, ids)
+        if run.sink is None:
+            kept.add(batch, one, ids)
+        else:
+            kept.count += len(ids)
+            alone = _Kept(bound, source)
+            alone.add(batch, one, ids)
+            run.sink(alone.explanation())
         events.on_predict_batch_end(step, {"outputs": one})
     events.on_predict_end()
-    if not sizes:
+    if not kept.count:
         raise EmptyInput("Given data without a single batch; expected at least one sample.")
-    return Explanation(
-        attributions=fill(structure, _joined([list(one.attributions) for one in found], "attributions")),  # type: ignore[arg-type]
-        scores=_joined([one.scores for one in found], "scores"),
-        target=described[0] if source.whole_target else join_targets(described, sizes),
-        ids=np.arange(sum(sizes), dtype=np.int64),
-        extras=_joined([dict(one.extras) for one in found], "extras"),  # type: ignore[arg-type]
-        analyzer=bound.expression,
-        model=bound.fingerprint,
-        coverage=bound.coverage,
-    )
+    if run.sink is not None:
+        return None
+    explanation = kept.explanation()
+    for analyzer in nested(bound.analyzer):
+        analyzer.warn_about(explanation)
+    return explanation
+
+
+class _Kept:
+    """What the batches gave so far."""
+
+    def __init__(self, bound: Bound, source: Source) -> None:
+        self.bound, self.source = bound, source
+        self.found: list[Attribution] = []
+        self.described: list[object] = []
+        self.ids: list[np.ndarray] = []
+        self.count = 0
+        self.structure: object = None
+
+    def add(self, batch: Batch, one: Attribution, ids: np.ndarray) -> None:
+        """Take a batch's attributions."""
+        self.found.append(one)
+        self.described.append(batch.parsed.described)
+        self.ids.append(ids)
+        self.count += len(ids)
+        self.structure = _structure(self.bound, batch, one)
+
+    def explanation(self) -> Explanation:
+        """Return what was kept as one, and let go of it."""
+        ids = np.concatenate(self.ids)
+        return Explanation(
+            attributions=fill(self.structure, _joined([list(one.attributions) for one in self.found], "attributions")),  # type: ignore[arg-type]
+            scores=_joined([one.scores for one in self.found], "scores"),
+            target=self._target(ids),
+            ids=ids,
+            extras=_joined([dict(one.extras) for one in self.found], "extras"),  # type: ignore[arg-type]
+            analyzer=self.bound.expression,
+            model=self.bound.fingerprint,
+            coverage=self.bound.coverage,
+        )
+
+    def _target(self, ids: np.ndarray) -> object:
+        if not self.source.whole_target:
+            return join_targets(self.described, [len(one) for one in self.ids])
+        whole = self.described[0]  # of all data; a sink gets a part of it
+        return whole[ids] if isinstance(whole, np.ndarray) and whole.ndim else whole
 
 
 def _joined(parts: list[object], name: str) -> object:

@@ -121,6 +121,12 @@ ROWS: dict[str, Declaration] = {
         formula="a where |a| >= its quantile, else 0",
         short="quantile_mask",
     ),
+    "filter.resize": Declaration(
+        "filter",
+        "xaicore.filters:Resize",
+        summary="Maps in another size, interpolated linearly.",
+        formula="a(u), u the centre of each new position",
+    ),
     "filter.sign": Declaration(
         "filter",
         "xaicore.filters:Part",

@@ -165,6 +165,15 @@ def _axes(value: Any, field: Field) -> tuple[int, ...]:
     return tuple(int(a) for a in given)
 
 
+def _lengths(value: Any, field: Field) -> tuple[int, ...]:
+    given = value if isinstance(value, tuple | list) else ()
+    whole = [int(n) for n in given if isinstance(n, Integral) and not isinstance(n, bool)]
+    if not given or len(whole) != len(given) or min(whole) < 1:
+        raise _refused(field, value, "a tuple of lengths of at least 1")
+    return tuple(whole)
+
+
+lengths: attrs.Converter[Any, tuple[int, ...]] = attrs.Converter(_lengths, takes_field=True)
 axes: attrs.Converter[Any, tuple[int, ...]] = attrs.Converter(_axes, takes_field=True)
 flag: attrs.Converter[Any, bool] = attrs.Converter(_flag, takes_field=True)
 text: attrs.Converter[Any, str] = attrs.Converter(_text, takes_field=True)

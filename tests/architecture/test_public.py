@@ -10,11 +10,13 @@ import pytest
 
 import xaicore
 import xaicore_cam
+import xaicore_cf
 import xaicore_gradient
 import xaicore_ig
 import xaicore_lrp
+import xaicore_perturbation
 
-PACKAGES = (xaicore, xaicore_cam, xaicore_gradient, xaicore_ig, xaicore_lrp)
+PACKAGES = (xaicore, xaicore_cam, xaicore_cf, xaicore_gradient, xaicore_ig, xaicore_lrp, xaicore_perturbation)
 MODULES = sorted(
     found.name
     for package in PACKAGES
@@ -50,6 +52,14 @@ def test_versions_are_one():
     """One version for all distributions, written in one place."""
     from importlib import metadata
 
-    names = ("xaicore", "xaicore-cam", "xaicore-gradient", "xaicore-ig", "xaicore-lrp")
+    names = (
+        "xaicore",
+        "xaicore-cam",
+        "xaicore-cf",
+        "xaicore-gradient",
+        "xaicore-ig",
+        "xaicore-lrp",
+        "xaicore-perturbation",
+    )
 
     assert {metadata.version(name) for name in names} == {xaicore.__version__}

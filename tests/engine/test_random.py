@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from xaicore.engine.loops import accumulate
-from xaicore.engine.random import bits, mix_int, normal
+from xaicore.engine.random import bits, mix_int, normal, uniform
 
 GAMMA = 0x9E3779B97F4A7C15
 # The first words of SplitMix64 from two seeds, as published with other implementations of it.
@@ -131,3 +131,17 @@ def test_every_part_of_the_key_counts():
 @pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16, tf.float32, tf.float64])
 def test_dtypes(dtype):
     assert normal(tf.range(2, dtype=tf.int64), seed=0, draw=0, shape=(3,), dtype=dtype).dtype == dtype
+
+
+def test_uniform_numbers_are_even_and_those_of_their_sample():
+    ids = tf.range(50, dtype=tf.int64)
+    u = uniform(ids, seed=3, draw=2, shape=(40,)).numpy()
+    assert u.shape == (50, 40)
+    assert u.min() > 0
+    assert u.max() < 1
+    # Ten bins of 200: chi-squared with 9 degrees of freedom is below 27.9 with a chance of 0.999.
+    counts = np.histogram(u, bins=10, range=(0, 1))[0]
+    assert ((counts - 200) ** 2 / 200).sum() < 27.9
+    np.testing.assert_array_equal(uniform(ids[7:8], seed=3, draw=2, shape=(40,)).numpy()[0], u[7])
+    np.testing.assert_array_equal(uniform(ids, seed=3, draw=2, shape=(40,), dtype=tf.float64).numpy(), u)
+    assert not np.any(uniform(ids, seed=3, draw=3, shape=(40,)).numpy() == u)

@@ -163,8 +163,15 @@ def test_a_function_of_the_outputs():
     np.testing.assert_array_equal(scores(lambda o: o[:, 1] - o[:, 0], CLASSES, y), y[:, 1] - y[:, 0])
 
 
+def test_a_function_of_the_outputs_may_give_indices():
+    y = numbers(CLASSES)
+    np.testing.assert_array_equal(scores(lambda o: tf.argmin(o, -1), CLASSES, y), y.min(-1))
+
+
 @pytest.mark.parametrize(
-    "function", [lambda o: o, tf.reduce_sum, lambda o: tf.argmax(o, -1)], ids=["rank", "scalar", "int"]
+    "function",
+    [lambda o: o, tf.reduce_sum, lambda o: tf.cast(o, tf.int32), lambda o: o[:, 0] > 0],
+    ids=["rank", "scalar", "int", "bool"],
 )
 def test_a_function_has_to_return_one_float_per_sample(function):
     with pytest.raises(TargetType, match="one float per sample"):

@@ -326,7 +326,8 @@ def test_part_is_an_attrs_field_that_knows_its_kind():
         one: object = part("rule", default=None, metadata={"more": 1})
         several: object = part("rule", default=())
 
-    assert dict(attrs.fields(Holder).one.metadata) == {"more": 1, "kind": "rule", "many": False}
+    expected = {"more": 1, "kind": "rule", "many": False, "literal": False}
+    assert dict(attrs.fields(Holder).one.metadata) == expected
     assert attrs.fields(Holder).several.metadata["many"]
 
 

@@ -34,8 +34,11 @@ def weighted_sum(
     ids: tf.Tensor,
     weights: tf.Tensor,
     change: Change,
+    *,
+    scale: Change | None = None,
+    rows: int | None = None,
 ) -> Tensors:
-    """Return sum over k of weights[k] * A(x_k), where x_k is the k-th changed copy of the inputs.
+    """Return sum over k of weights[k] * s_k * A(x_k), where x_k is the k-th changed copy of the inputs.
 
     Law: the same to rounding as one copy at a time.  Memory does not depend on the number of copies: of a small model
     several run in one pass, as long as they fit into a fixed room; of a large one each runs alone.
@@ -45,16 +48,18 @@ def weighted_sum(
         program: The model.
         target: Fixed: "max" has been decided (``Target.anchor``).
         ids: int64 (batch,).
-        weights: (n,).
+        weights: (n,); or (n, m), for m sums at once: axis 1 of every result has length m then.
         change: Makes the copies of one pass.
+        scale: Factors s_k, shaped like the attributions; none for 1.
+        rows: Rows that may go through the model at once.  None: what fits into the fixed room.
     """
-    n = weights.shape[0]
+    n = tf.shape(weights)[0] if weights.shape[0] is None else weights.shape[0]
     batch = tf.shape(ids)[0]
-    count = tf.clip_by_value(rows_per_pass(program.graph) // batch, 1, n)
+    count = tf.clip_by_value((rows or rows_per_pass(program.graph)) // batch, 1, n)
     passes = -(-n // count)
     count = -(-n // passes)  # so that the last pass is nearly as full as the others
     # Past the last copy its number is met again, with weight 0.
-    padded = tf.concat([weights, tf.zeros([count], weights.dtype)], 0)
+    padded = tf.pad(weights, [[0, count]] + [[0, 0]] * (weights.shape.rank - 1))
 
     # One gather each; `tf.repeat` builds eight operations.
     samples = tf.range(batch * count) // count
@@ -70,7 +75,10 @@ def weighted_sum(
         first = number * count
         k = tf.tile(tf.minimum(first + tf.range(count), n - 1), [batch])
         share = padded[first : first + count]
-        return tuple(_weighted(a, share, batch) for a in step(change(repeat, k, same), repeated, same).attributions)
+        found = step(change(repeat, k, same), repeated, same).attributions
+        if scale is not None:
+            found = tuple(a * tf.cast(s, a.dtype) for a, s in zip(found, scale(repeat, k, same), strict=True))
+        return tuple(_weighted(a, share, batch) for a in found)
 
     return accumulate(passes, one_pass)
 
@@ -88,7 +96,12 @@ def rows_per_pass(graph: Graph) -> int:
 
 
 def _weighted(rows: tf.Tensor, share: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
-    """Return the weighted sum over each sample's copies: (batch * copies, ...) -> (batch, ...)."""
+    """Return the weighted sum over each sample's copies: (batch * copies, ...) -> (batch, ...) or (batch, m, ...)."""
+    if share.shape.rank > 1:
+        apart = tf.reshape(rows, tf.stack([batch, tf.shape(share)[0], -1]))
+        sums = tf.matmul(tf.cast(share, rows.dtype), apart, transpose_a=True)
+        shape = tf.concat([[batch, share.shape[1]], tf.shape(rows)[1:]], 0)
+        return tf.ensure_shape(tf.reshape(sums, shape), [None, share.shape[1], *rows.shape[1:]])
     shape = tf.concat([[batch], tf.shape(share), tf.shape(rows)[1:]], 0)
     factors = tf.reshape(tf.cast(share, rows.dtype), [-1] + [1] * (rows.shape.rank - 1))
     return tf.ensure_shape(tf.reduce_sum(tf.reshape(rows, shape) * factors, axis=1), [None, *rows.shape[1:]])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xaicore.inspect.nodes import Graph, Node, Site, Spec
     from xaicore.protocols import Rule
 
-_FLOPS_PER_NUMBER = 30
+FLOPS_PER_NUMBER = 30
 # What moves no number that it does not have to: their gradient is a view, or fused into its neighbour.
 _FREE = frozenset({"identity"})
 _GRADIENT = Effort()
@@ -41,7 +41,7 @@ class Work:
     @property
     def time(self) -> float:
         """In flops."""
-        return self.flops + _FLOPS_PER_NUMBER * self.moved
+        return self.flops + FLOPS_PER_NUMBER * self.moved
 
 
 @attrs.frozen
@@ -121,4 +121,4 @@ def _effort(rule: Rule | None, facts: Facts) -> Effort:
 
 
 def _time(one: Work, effort: Effort) -> float:
-    return effort.passes * one.time + effort.sweeps * _FLOPS_PER_NUMBER * one.output
+    return effort.passes * one.time + effort.sweeps * FLOPS_PER_NUMBER * one.output

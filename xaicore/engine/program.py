@@ -15,6 +15,7 @@ from xaicore.engine.shadow import run_opaque
 from xaicore.engine.sweep import Sweep, or_zeros
 from xaicore.engine.vjp import vjp
 from xaicore.errors import IntegerInput, InvalidParameter
+from xaicore.inspect.apart import activations_apart
 from xaicore.inspect.folding import fold_batch_normalization, folded_sites
 from xaicore.inspect.running import run
 from xaicore.protocols import Initial, Pull, RuleMap, Tensors
@@ -53,11 +54,19 @@ class Program:
 
     def outputs(self, inputs: Tensors) -> tf.Tensor:
         """Return the output, (batch, *shape)."""
+        return self.values(inputs)[self.graph.outputs[0]]
+
+    def values(self, inputs: Tensors) -> dict[int, tf.Tensor]:
+        """Return the value of every tensor of the graph, by its key."""
         values = self._values(inputs)
         with keras.StatelessScope():
             for node in self.graph.nodes:
                 _store(values, node, run(node, [values[k] for k in node.inputs]))
-        return values[self.graph.outputs[0]]
+        return values
+
+    def apart(self) -> Program:
+        """Return the program with activations as operations of their own.  Law: the same outputs, to the bit."""
+        return attrs.evolve(self, graph=activations_apart(self.graph), whole=activations_apart(self.whole))
 
     def pull(
         self,
@@ -92,7 +101,8 @@ class Program:
             if relevance.get(key) is None and not (halted or isinstance(initial, Mapping)) and self.graph.reaches(key):
                 raise IntegerInput(
                     f"No gradient comes back to the input {self._name(key)!r}, though the output depends on it: it is "
-                    "rounded, looked up or compared on the way. Explain the output of the operation that does this: "
+                    "rounded, looked up, compared or computed outside of TensorFlow on the way. Perturbations need no "
+                    "gradient; or explain the output of the operation that does this: "
                     f"at= one of {', '.join(str(n.site) for n in self.graph.nodes[:5])}, ..."
                 )
         # What the output does not depend on has no relevance.

@@ -58,6 +58,27 @@ def normal(
     return tf.cast(tf.reshape(rows, tf.concat([tf.shape(ids)[:1], per_sample], 0)), dtype)
 
 
+def uniform(
+    ids: tf.Tensor,
+    *,
+    seed: int,
+    draw: int | tf.Tensor,
+    stream: int = 0,
+    shape: Sequence[int] | tf.Tensor = (),
+    dtype: tf.DType = tf.float32,
+) -> tf.Tensor:
+    """Return numbers evenly spread over (0, 1), (batch, *shape): ``(23 high bits + 1/2) / 2^23``, exact in float32.
+
+    Law and arguments as in ``normal``.
+    """
+    count, _ = _sizes(shape)
+    word = bits(ids, count, seed=seed, draw=draw, stream=stream)
+    wide = tf.float64 if dtype == tf.float64 else tf.float32  # half precision is rounded from float32
+    u = (tf.cast(tf.bitwise.right_shift(word, _word(41)), wide) + 0.5) * tf.constant(2.0**-23, wide)
+    per_sample = tf.convert_to_tensor(shape, tf.int32)
+    return tf.cast(tf.reshape(u, tf.concat([tf.shape(ids)[:1], per_sample], 0)), dtype)
+
+
 def bits(ids: tf.Tensor, words: int | tf.Tensor, *, seed: int, draw: int | tf.Tensor, stream: int) -> tf.Tensor:
     """Return random words, uint64 (batch, words).  Arguments as in ``normal``."""
     start = _word(mix_int(mix_int(seed) + (stream + 1) * _GAMMA))

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from xaicore.engine.target_arrays import OutputSpec
 from xaicore.engine.target_forms import ParsedTarget, TargetSpec, describe, named_output, parse
-from xaicore.engine.target_read import Gather, Largest
+from xaicore.engine.target_read import Custom, Gather, Largest
 
 __all__ = ["OutputSpec", "ParsedTarget", "Target", "TargetSpec", "describe", "named_output", "parse"]
 
@@ -27,15 +27,20 @@ class Target:
     index: tf.Tensor | None = None
 
     def anchor(self, outputs: tf.Tensor) -> Target:
-        """Return the target with "max" fixed to the largest of these outputs; any other target is fixed already.
+        """Return the target fixed to what these outputs say: "max" to the largest, a function of indices to its own.
 
-        Methods that perturb the input anchor once, on the outputs of the input as it is.
+        Any other target is fixed already.  Methods that perturb the input anchor once, on the outputs of the input as
+        it is.
         """
-        if not isinstance(self.spec.read, Largest):
+        if not isinstance(self.spec.read, Largest | Custom):
             return self
-        return Target(attrs.evolve(self.spec, read=Gather()), self.spec.read.places(outputs))
+        places = self.spec.read.places(outputs)
+        return self if places is None else Target(attrs.evolve(self.spec, read=Gather()), places)
 
     def __call__(self, outputs: tf.Tensor) -> tf.Tensor:
         """Return the scores (batch,); half precision in float32, because scores are read and summed."""
         half = outputs.dtype in {tf.float16, tf.bfloat16}
-        return self.spec.read(tf.cast(outputs, tf.float32) if half else outputs, self.index)
+        wide = tf.cast(outputs, tf.float32) if half else outputs
+        fixed = self.anchor(wide) if isinstance(self.spec.read, Custom) else self
+        scores = fixed.spec.read(wide, fixed.index)
+        return tf.ensure_shape(scores, [None])  # a gather by an index of free length does not know its rank

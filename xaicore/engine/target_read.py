@@ -12,6 +12,8 @@ from xaicore.errors import TargetType
 if TYPE_CHECKING:
     import tensorflow as tf
 
+_VECTORS = 2  # axes of outputs (batch, classes)
+
 
 @attrs.frozen
 class Gather:
@@ -86,9 +88,17 @@ class Custom:
         if not scores.dtype.is_floating or not scores.shape.is_compatible_with([outputs.shape[0]]):
             raise TargetType(
                 f"The target function returned {scores.dtype.name} of shape {tuple(scores.shape)} for outputs of shape "
-                f"{tuple(outputs.shape)}; expected one float per sample, (batch,)."
+                f"{tuple(outputs.shape)}; expected one float per sample, (batch,), or one index of an output, integers."
             )
         return tf.ensure_shape(scores, [outputs.shape[0]])
+
+    def places(self, outputs: tf.Tensor) -> tf.Tensor | None:
+        """Return int32 (batch, 1), where the function gives an index for each sample; None where it gives scores."""
+        import tensorflow as tf
+
+        found = tf.convert_to_tensor(self.function(outputs))
+        fits = found.dtype.is_integer and found.shape.rank == 1 and outputs.shape.rank == _VECTORS
+        return tf.cast(found, tf.int32)[:, None] if fits else None
 
 
 Reader: TypeAlias = "Gather | Largest | Signed | Contrast | Custom"

@@ -10,11 +10,12 @@ from collections.abc import Callable
 import keras
 from keras import layers
 from keras.src.applications.convnext import LayerScale, StochasticDepth  # no public name
+from keras.src.applications.inception_resnet_v2 import CustomScaleLayer  # likewise
 
 from xaicore.inspect.kind_names import LAYER_NAMES, OPERATION_NAMES
 
 # Layers of keras.applications that have no public name.
-_OWN = {"rescaling": (LayerScale,), "identity": (StochasticDepth,)}
+_OWN = {"rescaling": (LayerScale,), "identity": (StochasticDepth,), "sum": (CustomScaleLayer,)}
 # Pooling layers that an older Keras lacks are left out.
 LAYERS: tuple[tuple[str, tuple[type, ...]], ...] = tuple(
     (kind, (*(getattr(layers, name) for name in names if hasattr(layers, name)), *_OWN.get(kind, ())))

@@ -144,7 +144,8 @@ class Builder:
         many = field.metadata.get("many") and isinstance(value, tuple | list | dict)
         if many:
             value = _parsed(value)
-        if isinstance(value, Node) or many or (value is None and parts.default(field) is None):
+        number = field.metadata.get("literal") and not isinstance(value, str) and not self.kinds_of(value)
+        if isinstance(value, Node) or many or number or (value is None and parts.default(field) is None):
             return self.inside(value, kind, where)
         if value is None or isinstance(value, bool | int | float | str | tuple | list | dict | ArrayRef):
             raise InvalidParameter(f"{where}: given {value!r:.60}; expected the name of a part of kind {kind!r}.")

@@ -15,6 +15,7 @@ FAMILIES = MappingProxyType(
         "ig": "integrated_gradients",
         "lrp": "composite",
         "metrics": None,
+        "perturbation": "occlusion",
         "pipeline": None,
         "ray": None,
     }

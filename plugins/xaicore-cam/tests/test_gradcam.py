@@ -11,9 +11,9 @@ import tensorflow as tf
 from keras import layers
 
 import xaicore
+from xaicore.engine.resize import resize
 from xaicore.errors import InvalidParameter, UnknownSite
 from xaicore.testing.models import MODELS, inputs_of, randomise
-from xaicore_cam.resize import resize
 
 
 def pooled(size=(9, 7), channels=3, head="linear"):

@@ -133,7 +133,7 @@ def test_a_branch_around_the_site_stays_at_the_input():
     [
         (np.zeros((5, 2)), "shape \\(5, 2\\).*broadcasts to one sample, \\(4, 2\\)"),
         ((0.0, 1.0), "2 baselines; expected one for all inputs or a tuple of 1"),
-        ("zero", "Given baseline='zero'; expected a number or an array"),
+        ([["a"]], "Given baseline=.*; expected a number or an array"),
         (float("nan"), "Given baseline=nan"),
     ],
 )

@@ -77,7 +77,7 @@ class GradCam(AnalyzerBase):
         def step(inputs: Tensors, target: Target, ids: tf.Tensor) -> Attribution:  # noqa: ARG001  # nothing is random
             import tensorflow as tf
 
-            from xaicore_cam.resize import resize
+            from xaicore.engine.resize import resize
 
             maps, *around = head(inputs)
             pull = tail.given(tuple(around)).pull((maps,), target)

@@ -62,6 +62,13 @@ ROWS: dict[str, Declaration] = {
         formula="M = max(sum_k max(g_k, 0) A_k, 0), g = df/dA",
         cites=("jiang2021",),
     ),
+    "cam.scorecam": Declaration(
+        "analyzer",
+        "xaicore_cam.score:ScoreCam",
+        summary="Feature maps as masks, weighted by the score of what they leave; no gradient.",
+        formula="M = max(sum_k softmax_k(f(x * m_k) - f(b)) A_k, 0)",
+        cites=("wang2020",),
+    ),
     "cam.xgradcam": Declaration(
         "weights",
         _WEIGHTS + "ByActivation",

@@ -22,6 +22,20 @@ ROWS: dict[str, Declaration] = {
         cites=("zeiler2014",),
         aliases=("deconvnet",),
     ),
+    "gradient.deeplift_rescale": Declaration(
+        "analyzer",
+        "xaicore_gradient.rescale:DeepLift",
+        summary="DeepLIFT: differences to a reference, passed back by the slopes of nonlinearities.",
+        formula="a_i = m_i (x_i - x'_i), m_z = m_y (y - y') / (z - z')",
+        cites=("shrikumar2017",),
+    ),
+    "gradient.full_gradients": Declaration(
+        "analyzer",
+        "xaicore_gradient.full:FullGradients",
+        summary="The gradients of the input and of all biases, which together are the output, as one map.",
+        formula="f(x) = sum x * df/dx + sum_l sum b_l * df/dz_l",
+        cites=("srinivas2019",),
+    ),
     "gradient.gradient": Declaration(
         "analyzer",
         _BACKWARD,
@@ -91,6 +105,14 @@ ROWS: dict[str, Declaration] = {
         cites=("gumpfer2023",),
         short="times_sign",
         aliases=("gradient.times_sign_mu", "times_sign_mu"),
+    ),
+    "gradient.tta": Declaration(
+        "analyzer",
+        "xaicore_gradient.augment:Augmented",
+        summary="The mean over mirrored and resized copies, each brought back to its place.",
+        formula="a = 1/N sum_k T_k^-1 A(T_k x)",
+        cites=("simonyan2013",),
+        short="tta",
     ),
     "gradient.vargrad": Declaration(
         "analyzer",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -10,18 +11,18 @@ from xaicore.analyzer import AnalyzerBase
 from xaicore.backward import Backward
 from xaicore.declaration import part
 from xaicore.protocols import Analyzer, Attribution, Quadrature
-from xaicore.values import integer, optional, text
-from xaicore_ig.baseline import baseline, check, filled
+from xaicore.values import flag, integer, optional, text
+from xaicore_ig.baselines import as_baseline, number_or_part
+from xaicore_ig.line import total
+from xaicore_ig.paths import Journey, Path, Straight
 from xaicore_ig.quadratures import GaussLegendre
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from xaicore.engine.copies import Repeat
     from xaicore.engine.program import Program
     from xaicore.engine.target import Target
     from xaicore.protocols import Step, Tensors
-    from xaicore.values import Array
 
 
 @attrs.frozen(str=False)
@@ -39,10 +40,15 @@ class PathIntegral(AnalyzerBase):
         quadrature: Nodes and weights; Gauss-Legendre by default (the paper's sum is ``ig.riemann_right``).
         n_steps: Number of nodes.  The paper finds 20 to 300 enough; the residual tells.
         baseline: Where the line starts, in the units of the model's inputs: a number, an array that broadcasts to one
-            sample, or a tuple of these, one per input.
+            sample, a tuple of these, one per input; or a baseline by name, such as ``ig.blur``.  Where there are
+            several for each sample, attributions are their mean.
         at: Site whose output is explained instead of the model's inputs.  The line is straight there, from the site's
             value at the baseline to its value at the input; what runs around the site stays as it is at the input.
         inner: What is summed along the line.
+        path: Another way from the baseline to the input than the straight line.
+        internal_batch_size: Points that go through the model at once.  None: what fits into 64 MB.
+        prefix: Whether the part of the model that is affine in the inputs runs at both ends only, where that saves
+            time.  Points are rounded differently then; False runs the model whole at each.
 
     Raises:
         InvalidParameter: the quadrature needs more nodes, or a baseline does not fit its input.
@@ -50,9 +56,12 @@ class PathIntegral(AnalyzerBase):
 
     quadrature: Quadrature = part("quadrature", factory=GaussLegendre)
     n_steps: int = attrs.field(default=50, converter=integer(minimum=1))
-    baseline: float | Array | tuple[float | Array, ...] = attrs.field(default=0.0, converter=baseline)
+    baseline: Any = part("baseline", literal=True, default=0.0, converter=number_or_part)
     at: str | None = attrs.field(default=None, converter=optional(text))
     inner: Analyzer = part("analyzer", factory=Backward)
+    path: Path = part("path", factory=Straight)
+    internal_batch_size: int | None = attrs.field(default=None, converter=optional(integer(minimum=1)))
+    prefix: bool = attrs.field(default=True, converter=flag)
 
     def __attrs_post_init__(self) -> None:
         """Refuse a number of nodes that the quadrature cannot have."""
@@ -69,55 +78,75 @@ class PathIntegral(AnalyzerBase):
         """Return the inner passes n_steps times, and a forward at each end."""
         return 2 + self.n_steps * inner
 
+    def check_program(self, program: Program) -> None:
+        """Refuse a baseline that does not fit the inputs, and inputs that have no such path."""
+        as_baseline(self.baseline).check(program.graph)
+        self.path.check(program.graph if self.at is None else program.cut(self.at)[1].graph)
+
     def attribute(self, program: Program) -> Step:
-        """Return the step: two forwards, and the inner step n_steps times."""
-        check(self.baseline, program.graph)
-        if self.at is None:
-            self.inner.attribute(program)  # so that what is wrong with a plan is said before the trace
-            return lambda inputs, target, ids: self._integrate(
-                program, filled(self.baseline, inputs), inputs, target, ids
-            )
-        head, tail = program.cut(self.at)
-        count = len(program.tensors_at(self.at))
-        self.inner.attribute(tail)
-
-        def step(inputs: Tensors, target: Target, ids: tf.Tensor) -> Attribution:
-            end, start = head(inputs), head(filled(self.baseline, inputs))
-            return self._integrate(tail.given(end[count:]), start[:count], end[:count], target, ids)
-
-        return step
-
-    def _integrate(self, program: Program, start: Tensors, end: Tensors, target: Target, ids: tf.Tensor) -> Attribution:
-        import tensorflow as tf
-
-        from xaicore.engine.copies import weighted_sum
-
+        """Return the step: two forwards, and the inner step n_steps times, for each baseline."""
+        self.check_program(program)
         nodes, weights = self.quadrature(self.n_steps)
-        outputs = program.outputs(end)
+
+        def along(program: Program, start: Tensors, end: Tensors, target: Target, ids: tf.Tensor) -> Tensors:
+            prefix = self.prefix and bool(self.claims)  # where a gradient is summed
+            rows = self.internal_batch_size
+            journey = Journey(program, start, end, target, ids, self.inner, nodes, weights, rows, prefix)
+            return self.path.attributions(journey)
+
+        return path_step(self, program, as_baseline(self.baseline), along, self.path.origin)
+
+
+Integrate = Callable[["Program", "Tensors", "Tensors", "Target", "tf.Tensor"], "Tensors"]
+Origin = Callable[["Tensors", "Tensors"], "Tensors"]
+
+
+def path_step(analyzer: AnalyzerBase, program: Program, baseline: Any, integrate: Integrate, origin: Origin) -> Step:
+    """Return the step of a path method: "max" decided at the input, the site's own line, the mean over baselines.
+
+    Args:
+        analyzer: With ``inner``, ``at``, ``claims``.
+        program: The model.
+        baseline: Where paths start.
+        integrate: (program, start, end, target, ids) -> attributions for one baseline.
+        origin: (start, end) -> where the path starts.
+    """
+    import tensorflow as tf
+
+    from xaicore.engine.loops import accumulate
+
+    head, tail, count = None, program, 0
+    if analyzer.at is not None:  # type: ignore[attr-defined]
+        head, tail = program.cut(analyzer.at)  # type: ignore[attr-defined]
+        count = len(program.tensors_at(analyzer.at))  # type: ignore[attr-defined]
+    analyzer.inner.attribute(tail)  # type: ignore[attr-defined]  # so that what is wrong with a plan is said at once
+
+    def step(inputs: Tensors, target: Target, ids: tf.Tensor) -> Attribution:
+        end, inside = inputs, tail
+        if head is not None:
+            values = head(inputs)
+            end, inside = values[:count], tail.given(values[count:])
+        outputs = inside.outputs(end)
         fixed = target.anchor(outputs)
         scores = fixed(outputs)
 
-        def between(repeat: Repeat, k: tf.Tensor, ids: tf.Tensor) -> Tensors:  # noqa: ARG001  # nothing is random here
-            return tuple(_between(repeat(b), repeat(x), nodes, k) for b, x in zip(start, end, strict=True))
+        def one(draw: tf.Tensor) -> Tensors:
+            """Return the attributions, and the score at the start."""
+            start = baseline(inputs, ids, tf.fill(tf.shape(ids), draw))
+            if head is not None:
+                start = head(start)[:count]
+            start = origin(start, end)
+            found = integrate(inside, start, end, fixed, ids)
+            share = tf.constant(1 / baseline.count, scores.dtype)
+            means = tuple(tf.cast(share, a.dtype) * a for a in found) if baseline.count > 1 else found
+            return (*means, share * tf.ensure_shape(fixed(inside.outputs(start)), [None])) if analyzer.claims else means
 
-        sums = weighted_sum(self.inner.attribute, program, fixed, ids, tf.constant(weights, scores.dtype), between)
-        found = tuple((x - b) * a for b, x, a in zip(start, end, sums, strict=True))
-        if not self.claims:
+        found = one(tf.constant(0)) if baseline.count == 1 else accumulate(baseline.count, one)
+        if not analyzer.claims:
             return Attribution(found, scores)
-        change = scores - fixed(program.outputs(start))
-        return Attribution(found, scores, {"residual": _total(found, scores.dtype) - change})
+        *attributions, before = found
+        return Attribution(
+            tuple(attributions), scores, {"residual": total(tuple(attributions), scores.dtype) - (scores - before)}
+        )
 
-
-def _between(start: tf.Tensor, end: tf.Tensor, nodes: object, k: tf.Tensor) -> tf.Tensor:
-    """Return the points on the line, row i at its node k_i."""
-    import tensorflow as tf
-
-    t = tf.gather(tf.constant(nodes, end.dtype), k)
-    return start + tf.reshape(t, [-1] + [1] * (end.shape.rank - 1)) * (end - start)
-
-
-def _total(attributions: Tensors, dtype: tf.DType) -> tf.Tensor:
-    """Return the sum over all explained tensors, (batch,)."""
-    import tensorflow as tf
-
-    return tf.add_n([tf.reduce_sum(tf.cast(a, dtype), axis=list(range(1, a.shape.rank))) for a in attributions])
+    return step

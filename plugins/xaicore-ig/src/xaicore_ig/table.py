@@ -7,18 +7,48 @@ from xaicore.declaration import Declaration, Kind
 _INTEGRAL = "xaicore_ig.integral:PathIntegral"
 _RIEMANN = "xaicore_ig.quadratures:Riemann"
 
-# A quadrature named where an analyzer is expected is the path integral that it approximates.
+# A quadrature or a path named where an analyzer is expected is the path integral.
 KINDS: tuple[Kind, ...] = (
     Kind("quadrature", "xaicore.protocols:Quadrature", lift={"analyzer": (_INTEGRAL, "quadrature")}),
+    Kind("baseline", "xaicore_ig.baselines:Baseline"),
+    Kind("path", "xaicore_ig.paths:Path", lift={"analyzer": (_INTEGRAL, "path")}),
 )
 
 ROWS: dict[str, Declaration] = {
+    "ig.adaptive": Declaration(
+        "analyzer",
+        "xaicore_ig.adaptive:Adaptive",
+        summary="Integrated gradients to a stated error, with as many points as a sample needs.",
+        formula="n = 3, 5, 9, ... until |a_n - a_(n/2)|_1 <= 2 tolerance |a_n|_1",
+        cites=("sundararajan2017", "davis1984"),
+    ),
+    "ig.blur": Declaration(
+        "baseline",
+        "xaicore_ig.baselines:Blurred",
+        summary="The sample under a Gaussian filter over its positions.",
+        formula="b = g_sigma * x",
+        cites=("fong2017",),
+    ),
+    "ig.blur_path": Declaration(
+        "path",
+        "xaicore_ig.paths:Blurring",
+        summary="From the blurred input to the input itself, growing sharper.",
+        formula="gamma(t) = g_sigma(t) * x, sigma(t) = (1 - t)^2 sigma",
+        cites=("xu2020",),
+    ),
     "ig.clenshaw_curtis": Declaration(
         "quadrature",
         "xaicore_ig.nested:ClenshawCurtis",
         summary="Clenshaw-Curtis: the nodes of n steps are among those of 2n - 1.",
         formula="t_k = (1 - cos(pi k / (n - 1))) / 2",
         cites=("clenshaw1960",),
+    ),
+    "ig.expected_gradients": Declaration(
+        "analyzer",
+        "xaicore_ig.expected:ExpectedGradients",
+        summary="Integrated gradients averaged over baselines, one random point on the line for each.",
+        formula="a_i = 1/n sum_k (x_i - b_ki) df/dx_i (b_k + t_k (x - b_k)), t_k ~ U(0, 1)",
+        cites=("erion2021",),
     ),
     "ig.gausskronrod": Declaration(
         "quadrature",
@@ -41,6 +71,20 @@ ROWS: dict[str, Declaration] = {
         formula="w_k = 1 / (n (n - 1) P_(n-1)(xi_k)^2)",
         cites=("abramowitz1964",),
     ),
+    "ig.guided": Declaration(
+        "path",
+        "xaicore_ig.paths:Guided",
+        summary="A path that moves the features with the smallest gradient first, near the straight line.",
+        formula="in each step, |x - gamma|_1 shrinks by 1/n through features of small |df/dx_i|",
+        cites=("kapishnikov2021",),
+    ),
+    "ig.idgi": Declaration(
+        "path",
+        "xaicore_ig.paths:Important",
+        summary="Changes of the output along the straight line, shared out by the squared gradient.",
+        formula="a = sum_k (f(x_(k+1)) - f(x_k)) g_k^2 / |g_k|^2",
+        cites=("yang2023",),
+    ),
     "ig.integrated_gradients": Declaration(
         "analyzer",
         _INTEGRAL,
@@ -48,6 +92,20 @@ ROWS: dict[str, Declaration] = {
         formula="a_i = (x_i - b_i) integral_0^1 df/dx_i (b + t (x - b)) dt",
         cites=("sundararajan2017",),
         aliases=("integrated_gradients",),
+    ),
+    "ig.mean": Declaration(
+        "baseline",
+        "xaicore_ig.baselines:Mean",
+        summary="The sample's mean over positions, channel by channel.",
+        formula="b_c = mean over positions of x_c",
+        cites=("sturmfels2020",),
+    ),
+    "ig.reference": Declaration(
+        "baseline",
+        "xaicore_ig.baselines:Reference",
+        summary="Samples of a data set, all or some drawn at random; attributions are averaged.",
+        formula="a = mean over b of a(x, b)",
+        cites=("erion2021",),
     ),
     "ig.riemann_left": Declaration(
         "quadrature",
@@ -80,6 +138,13 @@ ROWS: dict[str, Declaration] = {
         formula="t_k = k / (n - 1), w_k = 1 / (n - 1), half of it at both ends",
         cites=("abramowitz1964",),
     ),
+    "ig.several": Declaration(
+        "baseline",
+        "xaicore_ig.baselines:Several",
+        summary="Several baselines; attributions are averaged.",
+        formula="a = mean over b of a(x, b)",
+        cites=("sturmfels2020",),
+    ),
     "ig.simpson": Declaration(
         "quadrature",
         "xaicore_ig.nested:Simpson",
@@ -93,5 +158,20 @@ ROWS: dict[str, Declaration] = {
         summary="The trapezoidal rule after a change of variable that flattens both ends.",
         formula="t = (1 + tanh(pi/2 sinh s)) / 2, s in equal steps",
         cites=("takahasi1974",),
+    ),
+    "ig.uniform": Declaration(
+        "baseline",
+        "xaicore_ig.baselines:Uniform",
+        summary="Evenly spread random numbers, several draws; attributions are averaged.",
+        formula="b ~ U(low, high)",
+        cites=("sturmfels2020",),
+    ),
+    "ig.zeros": Declaration(
+        "baseline",
+        "xaicore_ig.baselines:Constant",
+        preset={"value": 0.0},
+        summary="Zero everywhere: black, silence, the mean of standardised features.",
+        formula="b = 0",
+        cites=("sundararajan2017",),
     ),
 }

@@ -1,0 +1,55 @@
+"""Score-CAM against masks made by hand, and against keras-explainable."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import xaicore
+from xaicore.testing.models import MODELS, inputs_of, two_towers
+
+
+def unit(maps):
+    low, high = maps.min((1, 2), keepdims=True), maps.max((1, 2), keepdims=True)
+    return (maps - low) / np.where(high > low, high - low, 1)
+
+
+@pytest.mark.parametrize("weights", ["softmax", "increase"])
+def test_channels_are_weighted_by_what_they_leave(weights):
+    model = MODELS["convolutional"]()
+    x = inputs_of(model, 3)
+    maps = keras.Model(model.input, model.get_layer("conv1").output)(x).numpy()
+
+    def score(values):
+        return xaicore.explain("gradient", model, values.astype("float32"), 2).scores
+
+    scores = []
+    for k in range(maps.shape[-1]):
+        mask = unit(tf.image.resize(maps[..., k : k + 1], (8, 8)).numpy())
+        scores.append(score(0.2 + mask * (x - 0.2)))
+    gains = np.stack(scores, 1) - score(np.full_like(x, 0.2))[:, None]
+    softmax = np.exp(gains - gains.max(1, keepdims=True))
+    share = softmax / softmax.sum(1, keepdims=True) if weights == "softmax" else gains
+    expected = np.maximum(np.einsum("bk,bhwk->bhw", share, maps), 0)
+    found = xaicore.explain(f"cam.scorecam(at='conv1', baseline=0.2, weights='{weights}')", model, x, 2)
+    np.testing.assert_allclose(found.attributions[..., 0], expected, rtol=1e-4, atol=1e-5)  # float32
+
+
+def test_of_several_inputs_the_one_that_the_site_sees_is_masked():
+    model = two_towers()
+    found = xaicore.explain("cam.scorecam", model, inputs_of(model, 2), 0)
+    assert found.attributions.shape == (2, 6, 1)
+    assert np.isfinite(found.attributions).all()
+
+
+@pytest.mark.parametrize("site", ["c1", "c2"])
+def test_agrees_with_keras_explainable(golden, golden_model, site):
+    """Scores themselves as weights, of masks scaled before they are upsampled; masks are summed, without ReLU."""
+    model, x, _, target = golden_model("cnn")
+    with np.load(golden / "results" / "keras_explainable" / "cnn.npz") as recorded:
+        theirs = recorded[f"scorecam_{site}"][..., 0]
+    options = "weights='score', normalize='before', summed='masks', relu=False"
+    ours = xaicore.explain(f"cam.scorecam(at='{site}', {options})", model, x, target).attributions[..., 0]
+    assert np.abs(ours - theirs).max() < 1e-5 * np.abs(theirs).max()  # float32 on both sides

@@ -1,0 +1,256 @@
+"""Integrated gradients to a stated error: nested rules, sample by sample, until what they say no longer changes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from xaicore.analyzer import AnalyzerBase
+from xaicore.backward import Backward
+from xaicore.declaration import part
+from xaicore.errors import InvalidParameter
+from xaicore.protocols import Analyzer, Attribution
+from xaicore.values import flag, integer, optional, real, text
+from xaicore_ig.baselines import as_baseline, number_or_part
+from xaicore_ig.line import Line, line, total
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+    from xaicore.engine.program import Program
+    from xaicore.engine.target import Target
+    from xaicore.explanation import Explanation
+    from xaicore.protocols import Step, Tensors
+
+# Of the differences of order 1 to 4 in Gregory's rule.
+_GREGORY = (1 / 12, 1 / 24, 19 / 720, 3 / 160)
+# Where the path leaves the baseline: at the baseline itself, activations may be at a tie that the path never meets.
+_START = 2.0**-16
+
+
+@attrs.frozen(str=False)
+class Adaptive(AnalyzerBase):
+    """Integrated gradients of the gradient, with as many points as a sample needs.
+
+        a^(l) = (x - b) * sum_k w_k^(l) df/dx (b + t_k (x - b)),   error = |a^(l) - a^(l-1)|_1 / (2 |a^(l)|_1)
+
+    Level l is Gregory's rule on 3, 5, 9, ... points: the trapezoidal rule with corrections at its ends (Davis and
+    Rabinowitz 1984, section 2.9).  Each level has the points of the one before, whose gradients are used again.  A
+    sample is done when its error is at most ``tolerance``, and leaves the batch.
+    On paths with kinks, as ReLU makes them, errors fall like 1/n, and half of the change is the error of the last
+    level; on smooth paths it is far above.  A small ``residual`` would not do instead: it can vanish while the
+    attributions are wrong.
+
+    Extras: ``error``, (batch,); ``steps``, (batch,), the gradients taken; ``residual``, what completeness misses.
+
+    Args:
+        tolerance: Largest error, relative to the L1 norm of a sample's attributions.
+        max_steps: Most points; a sample that is above the tolerance there keeps what it has, with a warning.
+        baseline: As in ``ig.integrated_gradients``, one for each sample.
+        at: As there.
+        inner: A plain gradient: its ``score`` counts.
+        prefix: As there.
+    """
+
+    tolerance: float = attrs.field(default=1e-2, converter=real(above=0))
+    max_steps: int = attrs.field(default=256, converter=integer(minimum=5))
+    baseline: Any = part("baseline", literal=True, default=0.0, converter=number_or_part)
+    at: str | None = attrs.field(default=None, converter=optional(text))
+    inner: Analyzer = part("analyzer", factory=Backward)
+    prefix: bool = attrs.field(default=True, converter=flag)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse several baselines, and an inner analyzer whose integral has no meaning."""
+        if as_baseline(self.baseline).count != 1:
+            raise InvalidParameter(f"Given baseline={self.baseline!r}; expected one for each sample.")
+        inner = self.inner
+        if not (isinstance(inner, Backward) and inner.rules == () and not inner.times_input and inner.at is None):
+            raise InvalidParameter(f"Given inner={inner!r}; expected the gradient.")
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """Completeness, up to the error."""
+        return frozenset({"completeness"})
+
+    def passes(self, inner: float) -> float:
+        """Return two forwards and 9 gradients, which smooth models take; kinks take more."""
+        return 2 + 9 * inner
+
+    def check_program(self, program: Program) -> None:
+        """Refuse a baseline that does not fit the inputs."""
+        as_baseline(self.baseline).check(program.graph)
+
+    def warn_about(self, explanation: Explanation) -> None:
+        """Warn of samples whose error is above the tolerance."""
+        error = explanation.extras.get("error")  # an analyzer around this one may leave it out
+        missed = 0 if error is None else int((error > self.tolerance).sum())
+        if missed:
+            from warnings import warn
+
+            from xaicore.errors import ToleranceWarning
+
+            warn(
+                f"{missed} of {error.size} explanations are above the tolerance {self.tolerance:g} after "
+                f"{_levels(self.max_steps)[-1]} points; the largest error is {error.max():.2g}. Raise "
+                "max_steps or the tolerance; explanation.error tells of each.",
+                ToleranceWarning,
+                stacklevel=2,
+            )
+
+    def attribute(self, program: Program) -> Step:
+        """Return the step: a loop over levels, of those samples that are not done."""
+        self.check_program(program)
+        head, tail, count = None, program, 0
+        if self.at is not None:
+            head, tail = program.cut(self.at)
+            count = len(program.tensors_at(self.at))
+        self.inner.attribute(tail)
+
+        def step(inputs: Tensors, target: Target, ids: tf.Tensor) -> Attribution:
+            import tensorflow as tf
+
+            start = as_baseline(self.baseline)(inputs, ids, tf.zeros_like(ids, tf.int32))
+            end, inside = inputs, tail
+            if head is not None:
+                values = head(inputs)
+                end, start, inside = values[:count], head(start)[:count], tail.given(values[count:])
+            outputs = inside.outputs(end)
+            fixed = target.anchor(outputs)
+            scores = fixed(outputs)
+            found, error, steps = self._refined(_Problem(inside, start, end, fixed, ids))
+            change = scores - fixed(inside.outputs(start))
+            residual = total(found, scores.dtype) - change
+            return Attribution(found, scores, {"residual": residual, "error": error, "steps": steps})
+
+        return step
+
+    def _refined(self, problem: _Problem) -> tuple[Tensors, tf.Tensor, tf.Tensor]:
+        """Return attributions, error and number of points for each sample."""
+        import tensorflow as tf
+
+        sizes = _levels(self.max_steps)
+        end, batch = problem.end, tf.shape(problem.ids)[0]
+        dtype = end[0].dtype
+        grid, table = gregory_levels(len(sizes))
+        nodes, weights = tf.constant(grid.clip(_START), dtype), tf.constant(table, dtype)
+        offsets = tf.constant([0, *sizes])
+
+        def body(number: tf.Tensor, active: tf.Tensor, sums: Tensors, kept: Tensors, told: Tensors) -> Any:
+            new = slice(offsets[number], offsets[number + 1])
+            added, now, before = self._level(problem.of(active), nodes[new], weights[new], number, sums)
+            change = total(tuple(tf.abs(a - b) for a, b in zip(now, before, strict=True)), dtype)
+            # No attribution at all, at this level and the one before, is an answer.
+            error = tf.math.divide_no_nan(change, 2 * total(tuple(map(tf.abs, now)), dtype))
+            points = tf.fill(tf.shape(active), offsets[number + 1])
+            kept, told = (
+                tuple(tf.tensor_scatter_nd_update(o, active[:, None], n) for o, n in zip(old, new, strict=True))
+                for old, new in ((kept, now), (told, (error, points)))
+            )
+            going = (error > tf.constant(self.tolerance, dtype)) | (number == 0)
+            left = tuple(tf.boolean_mask(a, going) for a in added)
+            return number + 1, tf.boolean_mask(active, going), left, kept, told
+
+        behind = problem.line(prefix=self.prefix)  # for the shapes of its ends; the rest is pruned from the trace
+        empty = tuple(tf.zeros(tf.concat([[batch, len(sizes)], tf.shape(e)[1:]], 0), e.dtype) for e in behind.end)
+        told = (tf.zeros([batch], dtype), tf.zeros([batch], tf.int32))
+        free = tuple(tf.TensorShape([None, len(sizes), *e.shape[1:]]) for e in behind.end)
+        rows = tf.TensorShape([None])
+        _, _, _, kept, (error, points) = tf.while_loop(
+            lambda number, active, *_: (number < len(sizes)) & (tf.size(active) > 0),
+            body,
+            (tf.constant(0), tf.range(batch), empty, tuple(map(tf.zeros_like, end)), told),
+            shape_invariants=(tf.TensorShape([]), rows, free, tuple(e.shape for e in end), (rows, rows)),
+            parallel_iterations=1,
+        )
+        return kept, error, points
+
+    def _level(
+        self, problem: _Problem, nodes: tf.Tensor, weights: tf.Tensor, number: tf.Tensor, sums: Tensors
+    ) -> tuple[Tensors, Tensors, Tensors]:
+        """Return the sums for every level with new points added, and the attributions of this level and the one before.
+
+        The weights of a point differ from level to level, so that there is a sum for each, and no gradient is kept.
+        """
+        import tensorflow as tf
+
+        from xaicore.engine.copies import weighted_sum
+
+        behind = problem.line(prefix=self.prefix)
+        points = behind.points(nodes)
+        terms = weighted_sum(self.inner.attribute, behind.program, problem.target, problem.ids, weights, points)
+        added = tuple(tf.ensure_shape(s + t, [None, *s.shape[1:]]) for s, t in zip(sums, terms, strict=True))
+        now, before = (
+            behind.finish(tuple(tf.gather(a, tf.maximum(at, 0), axis=1) for a in added)) for at in (number, number - 1)
+        )
+        return added, now, before
+
+
+@attrs.frozen(eq=False)
+class _Problem:
+    """What is integrated, for some samples of a batch."""
+
+    program: Program
+    start: Tensors
+    end: Tensors
+    target: Target
+    ids: tf.Tensor
+
+    def of(self, rows: tf.Tensor) -> _Problem:
+        """Return the problem of the samples with these numbers."""
+        import tensorflow as tf
+
+        def some(tensors: Tensors) -> Tensors:
+            return tuple(tf.gather(t, rows) for t in tensors)
+
+        index = self.target.index
+        target = attrs.evolve(self.target, index=None if index is None else tf.gather(index, rows))
+        program = self.program.given(some(self.program.context))
+        return _Problem(program, some(self.start), some(self.end), target, tf.gather(self.ids, rows))
+
+    def line(self, *, prefix: bool) -> Line:
+        """Return the line between the ends."""
+        return line(self.program, self.start, self.end, prefix=prefix)
+
+
+def _levels(most: int) -> list[int]:
+    """Return the numbers of points of all levels, 3, 5, 9, ..., up to ``most``."""
+    powers = (2**k + 1 for k in itertools.count(1))
+    return list(itertools.takewhile(lambda n: n <= most, powers))
+
+
+def gregory_levels(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points of ``count`` nested rules, and their weights in each: (n,) and (n, count), float64.
+
+    Points are sorted by the level that brings them.  Law: weights of a level sum to 1, and polynomials up to degree 3
+    are integrated exactly from the first level on, up to degree 5 from the second.
+    """
+    import numpy as np
+
+    finest = 2**count
+    grid = np.arange(finest + 1)
+    weights, first = np.zeros((finest + 1, count)), np.full(finest + 1, count)
+    for level in reversed(range(count)):
+        inside = grid % (finest // 2 ** (level + 1)) == 0
+        weights[inside, level] = _gregory(2 ** (level + 1))
+        first[inside] = level
+    order = np.argsort(first, kind="stable")
+    return (grid / finest)[order], weights[order]
+
+
+def _gregory(n: int) -> np.ndarray:
+    """Return the weights of n + 1 equal steps' ends: the trapezoidal rule, corrected by differences at both ends."""
+    import numpy as np
+
+    weights = np.ones(n + 1)
+    weights[[0, -1]] = 0.5
+    for order, factor in enumerate(_GREGORY[: min(n, len(_GREGORY))], start=1):
+        # Forward differences at the start, of alternating sign, and backward ones at the end, which mirror them.
+        difference = np.array([(-1.0) ** (order - j) * math.comb(order, j) for j in range(order + 1)])
+        correction = np.zeros(n + 1)
+        correction[: order + 1] = (-1) ** order * difference
+        weights -= factor * (correction + correction[::-1])
+    return weights / n

@@ -1,0 +1,92 @@
+"""Expected gradients: integrated gradients averaged over baselines, one random point for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from xaicore.analyzer import AnalyzerBase, at_site
+from xaicore.backward import Backward
+from xaicore.declaration import part
+from xaicore.protocols import Analyzer, Attribution
+from xaicore.values import integer, optional, text
+from xaicore_ig.baselines import as_baseline, number_or_part
+from xaicore_ig.line import along
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from xaicore.engine.copies import Repeat
+    from xaicore.engine.program import Program
+    from xaicore.engine.target import Target
+    from xaicore.protocols import Step, Tensors
+
+
+@attrs.frozen(str=False)
+class ExpectedGradients(AnalyzerBase):
+    """Expected gradients: Erion et al. 2021, eq. 3, by Monte Carlo.
+
+        a_i = 1/n sum_k (x_i - b_ki) A_i(b_k + t_k (x - b_k)),   t_k ~ U(0, 1)
+
+    b_k the baselines in turn.  On average over draws the attributions sum to f(x) minus the mean of f over baselines;
+    for n draws they do not, so that no residual is reported.
+
+    Args:
+        baseline: Where paths start, as in ``ig.integrated_gradients``; ``ig.reference(samples=...)`` as in the paper.
+        n_steps: Number of draws.
+        seed: With the sample's id and the number of the draw it fixes t.
+        at: Site whose output is explained instead of the model's inputs, as there.
+        inner: What is averaged.
+    """
+
+    baseline: Any = part("baseline", literal=True, default=0.0, converter=number_or_part)
+    n_steps: int = attrs.field(default=50, converter=integer(minimum=1))
+    seed: int = attrs.field(default=0, converter=integer(minimum=0))
+    at: str | None = attrs.field(default=None, converter=optional(text))
+    inner: Analyzer = part("analyzer", factory=Backward)
+
+    def passes(self, inner: float) -> float:
+        """Return a forward, and n_steps times the inner passes."""
+        return 1 + self.n_steps * inner
+
+    def check_program(self, program: Program) -> None:
+        """Refuse a baseline that does not fit the inputs."""
+        as_baseline(self.baseline).check(program.graph)
+
+    def attribute(self, program: Program) -> Step:
+        """Return the step: one forward, and the inner step n_steps times."""
+        self.check_program(program)
+        if self.at is not None:
+            return at_site(self, self.at, program)
+        self.inner.attribute(program)
+        baselines = as_baseline(self.baseline)
+
+        def step(inputs: Tensors, target: Target, ids: tf.Tensor) -> Attribution:
+            import tensorflow as tf
+
+            from xaicore.engine.copies import weighted_sum
+            from xaicore.engine.random import uniform
+
+            outputs = program.outputs(inputs)
+            fixed = target.anchor(outputs)
+            scores = fixed(outputs)
+
+            def starts(repeat: Repeat, k: tf.Tensor, ids: tf.Tensor) -> Tensors:
+                return baselines(tuple(map(repeat, inputs)), ids, k % baselines.count)
+
+            def points(repeat: Repeat, k: tf.Tensor, ids: tf.Tensor) -> Tensors:
+                # No input has the number -1, so that a random baseline of the same seed draws other numbers.
+                t = uniform(ids, seed=self.seed, draw=k, stream=-1, dtype=scores.dtype)
+                pairs = zip(starts(repeat, k, ids), map(repeat, inputs), strict=True)
+                return tuple(b + tf.cast(along(t, x), x.dtype) * (x - b) for b, x in pairs)
+
+            def ways(repeat: Repeat, k: tf.Tensor, ids: tf.Tensor) -> Tensors:
+                pairs = zip(starts(repeat, k, ids), map(repeat, inputs), strict=True)
+                return tuple(x - b for b, x in pairs)
+
+            weights = tf.fill([self.n_steps], tf.constant(1 / self.n_steps, scores.dtype))
+            found = weighted_sum(self.inner.attribute, program, fixed, ids, weights, points, scale=ways)
+            return Attribution(found, scores)
+
+        return step

@@ -1,0 +1,1 @@
+"""Explanations by perturbation: what the output loses when parts of the input are taken away."""

@@ -1,0 +1,239 @@
+"""The call that keras-explainable's users know: methods of every kind, sinks, steps, queues, sizes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import xaicore
+from xaicore.errors import InvalidArgument, MemoryWarning, TargetSyntax, TargetType
+from xaicore.testing.models import MODELS
+
+R = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return MODELS["convolutional"]()
+
+
+@pytest.fixture(scope="module")
+def x():
+    return R.normal(size=(10, 8, 8, 3)).astype("float32")
+
+
+def input_gradients(model, inputs, indices, power=1):
+    """Explain as keras-explainable's methods do."""
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        scores = tf.gather(model(inputs, training=False), indices, axis=1, batch_dims=1)
+    return scores, tf.reduce_mean(tape.gradient(scores, inputs) ** power, -1)[..., None]
+
+
+def test_a_function_is_a_method(model, x):
+    found = xaicore.explain(input_gradients, model, x, 2, batch_size=4)
+    plain = xaicore.explain("gradient(score='probability')", model, x, 2)
+    np.testing.assert_allclose(found.attributions, plain.attributions.mean(-1), atol=1e-7)
+    np.testing.assert_allclose(found.scores, plain.scores, atol=1e-7)
+    squares = xaicore.explain(input_gradients, model, x, 2, power=2)
+    np.testing.assert_allclose(squares.attributions, (plain.attributions**2).mean(-1), atol=1e-7)
+    again = xaicore.explain(input_gradients, model, x, 2)  # another method's trace is never taken
+    np.testing.assert_array_equal(again.attributions, found.attributions)
+
+
+def test_a_function_gets_every_kind_of_unit(model, x):
+    best = xaicore.explain(input_gradients, model, x)
+    labels = np.asarray(model(x)).argmax(-1)
+    np.testing.assert_array_equal(best.attributions, xaicore.explain(input_gradients, model, x, labels).attributions)
+    every = xaicore.explain(input_gradients, model, x, "all")
+    assert every.attributions.shape == (10, 4, 8, 8)
+    with pytest.raises(TargetType, match="indices of units"):
+        xaicore.explain(
+            input_gradients, keras.Sequential([keras.Input((4, 2)), layers.Dense(3)]), x[:, :4, :2, 0], [[0, 1]] * 10
+        )
+    with pytest.raises(InvalidArgument, match="hashed"):
+        xaicore.explain(input_gradients, model, x, 1, power=np.ones(2))
+
+
+def test_a_function_of_outputs_gives_indices(model, x):
+    """What alibi calls target_fn; decided at the input also by methods that move it."""
+    lowest = xaicore.explain("ig(n_steps=4)", model, x, lambda outputs: tf.argmin(outputs, axis=-1))
+    labels = np.asarray(model(x)).argmin(-1)
+    expected = xaicore.explain("ig(n_steps=4)", model, x, labels)
+    np.testing.assert_allclose(lowest.attributions, expected.attributions, atol=1e-7)
+
+
+def test_batches_go_to_a_sink(model, x):
+    whole = xaicore.explain("gradient", model, x, np.arange(10) % 4)
+    parts = []
+    assert xaicore.explain("gradient", model, x, np.arange(10) % 4, batch_size=3, sink=parts.append) is None
+    assert [len(p) for p in parts] == [3, 3, 3, 1]
+    joined = xaicore.Explanation.concat(parts)
+    np.testing.assert_allclose(joined.attributions, whole.attributions, atol=1e-6)
+    np.testing.assert_array_equal(joined.ids, whole.ids)
+    np.testing.assert_array_equal(joined.target, whole.target)
+
+
+def test_steps_end_a_stream(model, x):
+    def forever():
+        while True:
+            yield x[:2], np.array([1, 2])
+
+    found = xaicore.explain("gradient", model, forever(), steps=3)
+    assert len(found) == 6
+    assert len(xaicore.explain("gradient", model, tf.data.Dataset.from_tensor_slices(x), 1, batch_size=4, steps=2)) == 8
+
+
+class Pictures(keras.utils.PyDataset):
+    def __init__(self, x, **how):
+        super().__init__(**how)
+        self.x = x
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, i):
+        return self.x[2 * i : 2 * i + 2], np.full(2, i % 4)
+
+
+def test_workers_make_batches_in_order(model, x):
+    alone = xaicore.explain("gradient", model, Pictures(x))
+    for found in (
+        xaicore.explain("gradient", model, Pictures(x), workers=3, max_queue_size=2),
+        xaicore.explain("gradient", model, Pictures(x, workers=2)),
+        xaicore.explain("gradient", model, Pictures(x), steps=5, workers=2),
+    ):
+        np.testing.assert_array_equal(found.attributions, alone.attributions)
+
+
+def test_force_traces_anew_once(model, x):
+    analyzer = xaicore.get_analyzer("gradient")
+    before = analyzer.bind(model)
+    assert analyzer.bind(model) is before
+    xaicore.explain(analyzer, model, x, 1, force=True)
+    assert analyzer.bind(model) is not before
+
+
+def test_postprocessing_and_sizes(model, x):
+    """Filters after the map is resized, or before: ``resizing=False`` and a size behind the filter."""
+    small = xaicore.explain("cam.gradcam", model, x, 1, resizing=False, at="pool")
+    assert small.attributions.shape == (10, 2, 2, 1)
+    other = xaicore.explain(
+        "cam.gradcam", model, x, 1, resizing=(5, 7), postprocessing="normalize", spatial_axis=(1, 2)
+    )
+    assert other.attributions.shape == (10, 5, 7, 1)
+    assert other.attributions.min() >= 0
+    before = xaicore.explain("cam.gradcam(upsample=False) | normalize | filter.resize(size=(5, 7))", model, x, 1)
+    assert before.attributions.shape == (10, 5, 7, 1)
+    assert xaicore.explain("gradient", model, x, 1, resizing=True).attributions.shape == x.shape
+    with pytest.raises(InvalidArgument, match="resizing=False"):
+        xaicore.explain("gradient", model, x, 1, resizing=False)
+    with pytest.raises(xaicore.errors.InvalidParameter, match="2 lengths"):
+        xaicore.explain("gradient", model, x, 1, resizing=(5,))
+
+
+def test_shortcuts(model, x):
+    smooth = xaicore.partial_explain("smoothgrad", n=3, batch_size=5)
+    assert smooth.__name__ == "smoothgrad_explain"
+    expected = xaicore.explain("smoothgrad(n=3)", model, x, 1)
+    np.testing.assert_allclose(smooth(model, x, 1).attributions, expected.attributions, atol=1e-6)
+    assert "n=4" in smooth(model, x, 1, n=4).analyzer
+
+
+def test_a_step_inside_a_function_of_the_user(model, x):
+    @tf.function
+    def mine(x, y):
+        scores, maps = xaicore.explain_step("lrp.epsilon", model, x, y)
+        return tf.reduce_sum(scores), maps
+
+    _, maps = mine(tf.constant(x), tf.constant(np.arange(10) % 4))
+    expected = xaicore.explain("lrp.epsilon", model, x, np.arange(10) % 4)
+    np.testing.assert_allclose(maps, expected.attributions, atol=1e-6)
+    scores, _ = xaicore.explain_step("gradient", model, tf.constant(x), 2)
+    np.testing.assert_allclose(scores, xaicore.explain("gradient", model, x, 2).scores, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["indices_batch_dims", "indices_axis"])
+def test_arguments_that_are_gone_say_what_took_their_place(model, x, name):
+    with pytest.raises(TargetSyntax, match="batch, k"):
+        xaicore.explain("gradient", model, x, 1, **{name: -1})
+
+
+def test_one_thing_is_given_once(model, x):
+    with pytest.raises(InvalidArgument, match="two names"):
+        xaicore.explain("gradient", model, x, 1, target=2)
+    with pytest.raises(InvalidArgument, match="nothing"):
+        xaicore.explain(xaicore.get_analyzer("gradient"), model, x, 1, nothing=3)
+
+
+def test_a_batch_that_does_not_fit_is_halved(model, x, monkeypatch):
+    """Ten, five, two: with a word each time, and the same numbers."""
+    from xaicore.binding import Bound
+
+    expected = xaicore.explain("smoothgrad(n=2)", model, x, 1)
+    own = Bound.batch
+
+    def small(self, inputs, parsed, ids):
+        if len(ids) > 2:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return own(self, inputs, parsed, ids)
+
+    monkeypatch.setattr(Bound, "batch", small)
+    with pytest.warns(MemoryWarning) as told:
+        found = xaicore.explain("smoothgrad(n=2)", model, x, 1)
+    assert [str(w.message)[:24] for w in told] == ["10 samples at once do no", "5 samples at once do not"]
+    np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-6)
+    np.testing.assert_array_equal(found.rows_at_once, np.full(10, 2))
+
+
+def test_one_sample_that_does_not_fit_is_an_error(model, x, monkeypatch):
+    from xaicore.binding import Bound
+
+    def never(self, inputs, parsed, ids):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(Bound, "batch", never)
+    with pytest.warns(MemoryWarning), pytest.raises(tf.errors.ResourceExhaustedError):
+        xaicore.explain("gradient", model, x[:2], 1)
+
+
+MIRRORED = """
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import xaicore
+from xaicore.testing.models import convolutional, inputs_of
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    model = convolutional()
+alone = convolutional()
+alone.set_weights(model.get_weights())
+x = inputs_of(model, 6)
+for expression in ("lrp.alpha2beta1", "ig(n_steps=4)", "cam.gradcam", "smoothgrad(n=2)"):
+    expected = xaicore.explain(expression, alone, x, 1).attributions
+    np.testing.assert_allclose(xaicore.explain(expression, model, x, 1).attributions, expected, atol=1e-6)
+    with strategy.scope():
+        np.testing.assert_allclose(xaicore.explain(expression, model, x, 1).attributions, expected, atol=1e-6)
+
+step = tf.function(lambda x: xaicore.explain_step("lrp.epsilon", model, x, 1), autograph=False)
+data = strategy.experimental_distribute_dataset(tf.data.Dataset.from_tensor_slices(x).batch(6))
+for batch in data:
+    maps = strategy.experimental_local_results(strategy.run(step, args=(batch,))[1])
+    assert len(maps) == 2
+    expected = xaicore.explain("lrp.epsilon", alone, x, 1).attributions
+    np.testing.assert_allclose(np.concatenate(maps), expected, atol=1e-6)
+print("mirrored")
+"""
+
+
+def test_a_model_of_a_mirrored_strategy_on_two_devices():
+    """In a process of its own: devices are set up before TensorFlow computes anything."""
+    done = subprocess.run([sys.executable, "-c", MIRRORED], capture_output=True, text=True, check=False)
+    assert done.stdout.strip().endswith("mirrored"), done.stderr[-2000:]
