@@ -47,6 +47,10 @@ class AnalyzerBase:
         """Return the cost in forward passes, given that of the one pass or analyzer inside; the planner asks."""
         return inner
 
+    def spared(self, program: Program) -> float:  # noqa: ARG002  # most leave nothing out
+        """Return what the passes inside leave out of the model, in forward passes of it; the planner asks."""
+        return 0.0
+
     def check_target(self, target: object, parsed: ParsedTarget) -> None:
         """Refuse a target that the analyzer cannot explain, though the model has it; before anything is traced."""
 

@@ -12,7 +12,7 @@ from xaicore.errors import InvalidParameter
 from xaicore.protocols import Attribution
 from xaicore.relevance import Initial, extras_of, sites, start_of, wanted
 from xaicore.relevance import initial as initial_relevance
-from xaicore.values import choice, flag, optional, text
+from xaicore.values import choice, flag, optional, site_text
 
 _PAIR = 2
 
@@ -72,7 +72,7 @@ class Backward(AnalyzerBase):
     times_input: bool = attrs.field(default=False, converter=flag)
     score: str = attrs.field(default="logit", converter=choice("logit", "probability"))
     on_unsupported: str | None = attrs.field(default=None, converter=optional(choice("raise", "gradient")))
-    at: str | None = attrs.field(default=None, converter=optional(text))
+    at: str | None = attrs.field(default=None, converter=optional(site_text))
     stop_at: tuple[str, ...] = attrs.field(default=(), converter=sites)
     layers: tuple[str, ...] = attrs.field(default=(), converter=sites)
     account: bool = attrs.field(default=False, converter=flag)

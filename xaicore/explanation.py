@@ -124,6 +124,33 @@ class Explanation:
         """Sum of attributions minus score, shaped like scores; None where the method claims nothing."""
         return self._extras.get("residual")
 
+    @property
+    def meta(self) -> dict[str, object]:
+        """How it was made, in the fields of alibi: name, type, explanations, params, version."""
+        from xaicore import __version__
+
+        name, _, parameters = self.analyzer.partition("(")
+        return {
+            "name": name,
+            "type": ["whitebox"],
+            "explanations": ["local"],
+            "params": {"analyzer": self.analyzer, "given": parameters.removesuffix(")"), "model": self.model},
+            "version": __version__,
+        }
+
+    @property
+    def data(self) -> dict[str, object]:
+        """What came out, in the fields of alibi: attributions as a list, deltas, target; and scores.
+
+        Its ``X``, ``baselines`` and ``predictions`` are not there: a result holds no copy of the data.
+        """
+        return {
+            "attributions": list(self.arrays),
+            "deltas": self.residual,
+            "target": self.target,
+            "scores": self.scores,
+        }
+
     def __getitem__(self, name: str) -> np.ndarray:
         """Return an array of ``extras``."""
         if name not in self._extras:
@@ -188,6 +215,36 @@ class Explanation:
         path = path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
         write(path, {"format": _FORMAT, "version": _VERSION, **document}, arrays, overwrite=overwrite)
         return path
+
+    def plot(self, x: object = None, **how: Any) -> Any:
+        """Return a matplotlib Figure, a row for each sample: red raises the score, blue lowers it, white is zero.
+
+        Pictures (batch, height, width, channels) beside the map and the map over them; vectors as bars, the strongest
+        on top; series (batch, time, channels) with points in the colour of their attribution; text in colours.
+
+        Args:
+            x: The explained data, drawn beside or below the attributions.
+            how: ``tokens``, a list of words for each sample; ``names`` of features or channels; ``samples``, numbers of
+                those to draw (the first eight); ``most``, how many bars.
+
+        Raises:
+            InvalidArgument: Something does not fit the attributions.
+            PackageMissing: matplotlib is not installed.
+        """
+        from xaicore.pictures import plot  # matplotlib is imported only where something is drawn
+
+        return plot(self, x, **how)
+
+    def save_png(self, path: str | pathlib.Path, *, overwrite: bool = False, **how: Any) -> pathlib.Path:
+        """Write the figure of ``plot`` as a PNG file and return its path; the ending .png is added where it lacks.
+
+        Raises:
+            ResultExists: The path is taken.
+            UnwritableResult: There is no such folder.
+        """
+        from xaicore.pictures import save_png
+
+        return save_png(self, path, overwrite=overwrite, **how)
 
     @staticmethod
     def load(path: str | pathlib.Path) -> Explanation:

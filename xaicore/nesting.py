@@ -57,7 +57,10 @@ def plan_of(analyzer: object, program: Program) -> Plan:
         check(program)
     plan = _plan_inside(analyzer, program if site is None else program.cut(site)[1])
     if repeat is not None and plan.loop is not None:
-        plan = attrs.evolve(plan, loop=repeat(plan.loop))
+        find_spared = getattr(analyzer, "spared", None)
+        # What is left out of every pass runs once, there and back.
+        less = 0.0 if find_spared is None else find_spared(program if site is None else program.cut(site)[1])
+        plan = attrs.evolve(plan, loop=repeat(plan.loop - less) + less)
     if site is None:
         return plan
     names = {str(node.site): type(node.operation).__name__ for node in program.graph.nodes}

@@ -174,6 +174,16 @@ def _lengths(value: Any, field: Field) -> tuple[int, ...]:
 
 
 lengths: attrs.Converter[Any, tuple[int, ...]] = attrs.Converter(_lengths, takes_field=True)
+
+
+def _site(value: Any, field: Field) -> str:
+    name = getattr(value, "name", value)  # a layer stands for the site of its name
+    if not isinstance(name, str) or not name:
+        raise _refused(field, value, "the text of a site, or a layer")
+    return str(name)
+
+
+site_text: attrs.Converter[Any, str] = attrs.Converter(_site, takes_field=True)
 axes: attrs.Converter[Any, tuple[int, ...]] = attrs.Converter(_axes, takes_field=True)
 flag: attrs.Converter[Any, bool] = attrs.Converter(_flag, takes_field=True)
 text: attrs.Converter[Any, str] = attrs.Converter(_text, takes_field=True)

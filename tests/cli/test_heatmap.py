@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xaicore.cli.heatmap import ANCHORS, colour, heatmap, is_picture, magnify, png, with_bar
+from xaicore.heatmap import ANCHORS, colour, heatmap, is_picture, magnify, png, with_bar
 
 
 def test_zero_is_the_middle_colour_and_the_ends_are_the_ends():

@@ -73,9 +73,16 @@ def test_the_unit_is_the_forward_pass_and_a_gradient_takes_two():
     plan = xaicore.get_analyzer("gradient").plan(MODELS["convolutional"]())
     assert plan.passes == pytest.approx(2, abs=0.1)  # the softmax is not explained, and nearly free
     assert sum(row.passes for row in plan.rows) == pytest.approx(plan.passes)
-    assert xaicore.get_analyzer("ig(n_steps=7)").plan(MODELS["convolutional"]()).passes == pytest.approx(
-        2 + 7 * plan.passes
-    )
+    whole = xaicore.get_analyzer("ig(n_steps=7, prefix=False)").plan(MODELS["convolutional"]())
+    assert whole.passes == pytest.approx(2 + 7 * plan.passes)
+
+
+def test_what_a_path_leaves_out_is_counted_once():
+    """A dense layer from 400 to 40 is nearly all of this model: seven steps take little more than its two ends."""
+    model = keras.Sequential([keras.Input((400,)), layers.Dense(40, activation="relu"), layers.Dense(2)])
+    short, whole = (xaicore.get_analyzer("ig(n_steps=7)", prefix=p).plan(model).passes for p in (True, False))
+    assert whole == pytest.approx(16, abs=0.2)
+    assert 3 < short < 6
 
 
 def test_alpha_beta_costs_less_where_inputs_are_known_to_be_positive():

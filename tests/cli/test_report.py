@@ -8,7 +8,6 @@ import html.parser
 import numpy as np
 
 from xaicore.cli.coverage import coverage_table
-from xaicore.cli.heatmap import png
 from xaicore.cli.report import (
     Answer,
     Case,
@@ -25,6 +24,7 @@ from xaicore.cli.report import (
     seconds,
     signed,
 )
+from xaicore.heatmap import png
 
 DOT = png(np.zeros((2, 2, 3)))
 

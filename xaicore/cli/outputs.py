@@ -58,7 +58,7 @@ class Folder:
 
     def write(self, stem: str, explanation: Explanation, inputs: Inputs) -> None:
         """Write the explanation, and a heatmap per sample (and target, and input) that can be drawn."""
-        from xaicore.cli.heatmap import heatmap, magnify, png, with_bar
+        from xaicore.heatmap import heatmap, magnify, png, with_bar
 
         self.path.mkdir(parents=True, exist_ok=True)
         path = self.path / f"{stem}.npz"
@@ -98,7 +98,7 @@ def stems(expressions: Sequence[str]) -> tuple[str, ...]:
 
 def _maps(explanation: Explanation) -> Iterator[tuple[str, int, np.ndarray]]:
     """Yield (name, number of the sample, attributions) of what can be drawn; a target axis gives one map each."""
-    from xaicore.cli.heatmap import is_picture
+    from xaicore.heatmap import is_picture
 
     many = explanation.scores.ndim > 1
     for label, array in _by_input(explanation.attributions):

@@ -200,7 +200,7 @@ def render(page: Page) -> str:
         import jinja2
     except ImportError as error:
         raise PackageMissing("The report needs jinja2. Install it with `pip install xaicore[cli]`.") from error
-    from xaicore.cli.heatmap import ANCHORS
+    from xaicore.heatmap import ANCHORS
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("xaicore.cli", "."),

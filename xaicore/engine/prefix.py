@@ -57,14 +57,28 @@ def without_prefix(program: Program, count: int) -> tuple[Callable[[Tensors], Te
 
 def pays(prefix: Prefix, count: int) -> bool:
     """Return whether a step saves more by leaving the prefix out than it costs to follow its outputs."""
+    return _saved(prefix, count) > 0
+
+
+def spared(program: Program, count: int) -> float:
+    """Return what a step saves by leaving the prefix out, in forward passes of the model; 0 where there is none."""
+    found = linear_prefix(program.graph, program.graph.inputs[:count])
+    if found is None or not pays(found, count):
+        return 0.0
+    specs = {**program.whole.specs, **program.graph.specs}
+    return _saved(found, count) / sum(work(node, specs).time for node in program.whole.nodes)
+
+
+def _saved(prefix: Prefix, count: int) -> float:
+    """Return what a step saves, in the unit of ``Work.time``; 0 where sizes are not known before the run."""
     graph = prefix.graph
     specs = graph.specs
-    shapes = [specs[k].shape[1:] for n in prefix.nodes for k in (*n.inputs, *n.outputs)]
-    if any(n is None for shape in shapes for n in shape):
-        return False
+    keys = {k for n in graph.nodes for k in (*n.inputs, *n.outputs)}
+    if any(n is None for key in keys for n in specs[key].shape[1:]):
+        return 0.0
     saved = 2 * sum(work(node, specs).time for node in prefix.nodes)  # there and back
     before, after = (
         sum(math.prod(n or 0 for n in specs[k].shape[1:]) for k in keys)
         for keys in (graph.inputs[:count], prefix.frontier)
     )
-    return saved > _PER_ENTRY * FLOPS_PER_NUMBER * (after - before)
+    return saved - _PER_ENTRY * FLOPS_PER_NUMBER * (after - before)

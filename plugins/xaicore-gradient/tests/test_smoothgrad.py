@@ -6,17 +6,20 @@ The program is f_c(x) = sum_i A_ci x_i^3 over all inputs, whose gradient 3 A_ci 
 from __future__ import annotations
 
 import attrs
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import xaicore
 from xaicore.analyzer import AnalyzerBase, Filtered
 from xaicore.engine.random import normal
 from xaicore.engine.target import OutputSpec, Target, parse
-from xaicore.errors import IntegerInput, InvalidParameter
+from xaicore.errors import IntegerInput, InvalidParameter, ToleranceWarning
 from xaicore.filters import Channels
 from xaicore.inspect.nodes import Graph, Spec
 from xaicore.protocols import Attribution
+from xaicore.testing.models import float64_twin, randomise
 from xaicore_gradient.smoothgrad import SmoothGrad
 
 SHAPES = ((4, 3), (5,))
@@ -231,3 +234,57 @@ def test_it_is_a_value():
     assert SmoothGrad() == SmoothGrad(n=32, noise=0.1, noise_scale="relative", seed=0)
     assert hash(SmoothGrad(n=3)) == hash(SmoothGrad(n=3))
     assert SmoothGrad(n=3) != SmoothGrad(n=4)
+
+
+def quadratic():
+    """Return f(x) = |x W|^2, whose gradient is linear, so that its mean over noise is the gradient itself."""
+    x = keras.Input((6,))
+    y = keras.layers.Dense(5, use_bias=False)(x)
+    model = randomise(keras.Model(x, keras.ops.sum(y * y, axis=-1, keepdims=True)))
+    return float64_twin(model)
+
+
+def test_antithetic_copies_cancel_what_is_odd():
+    model, x = quadratic(), np.random.default_rng(0).normal(size=(3, 6))
+    plain = xaicore.explain("gradient", model, x).attributions
+    noisy = xaicore.explain("smoothgrad(n=4, noise=0.5)", model, x).attributions
+    paired = xaicore.explain("smoothgrad(n=4, noise=0.5, antithetic=True)", model, x).attributions
+    np.testing.assert_allclose(paired, plain, atol=1e-12)
+    assert np.abs(noisy - plain).max() > 1e-2
+
+
+def test_the_standard_error_is_how_far_the_mean_is_off():
+    model, x = quadratic(), np.random.default_rng(0).normal(size=(200, 6))
+    exact = xaicore.explain("gradient", model, x).attributions
+    found = xaicore.explain("smoothgrad(n=32, noise=0.3, error=True)", model, x)
+    np.testing.assert_allclose(
+        found.attributions, xaicore.explain("smoothgrad(n=32, noise=0.3)", model, x).attributions, atol=1e-12
+    )
+    off = np.abs(found.attributions - exact).sum(1) / np.abs(found.attributions).sum(1)
+    # The mean size of a normal number is 0.80 of its standard deviation; 200 samples of six entries give it to 5 %.
+    assert 0.7 < (off / found.error).mean() < 0.9
+
+
+def test_samples_stop_at_the_tolerance_one_by_one():
+    model, x = quadratic(), np.random.default_rng(0).normal(size=(12, 6))
+    analyzer = xaicore.get_analyzer("smoothgrad(n=256, noise=0.3, tolerance=0.05)")
+    with pytest.warns(ToleranceWarning, match="above the tolerance 0.05 after 256 copies"):
+        found = analyzer.explain(model, x)
+    assert set(found.copies % 16) == {0}
+    assert len(set(found.copies)) > 1
+    assert ((found.error <= 0.05) | (found.copies == 256)).all()
+    with pytest.warns(ToleranceWarning):
+        alone = analyzer.explain(model, x, batch_size=1)
+    np.testing.assert_array_equal(alone.copies, found.copies)
+    np.testing.assert_allclose(alone.attributions, found.attributions, atol=1e-12)
+    for i in (0, 5):
+        fixed = xaicore.explain(f"smoothgrad(n={found.copies[i]}, noise=0.3)", model, x).attributions
+        np.testing.assert_allclose(found.attributions[i], fixed[i], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "parameters", ["moment='variance', error=True", "n=3, antithetic=True", "antithetic=True, tolerance=0.1"]
+)
+def test_options_that_contradict_each_other(parameters):
+    with pytest.raises(InvalidParameter):
+        xaicore.get_analyzer(f"smoothgrad({parameters})")

@@ -10,10 +10,10 @@ import numpy as np
 
 import xaicore
 from xaicore.cli.describe import summary_of
-from xaicore.cli.heatmap import heatmap, magnify, png
 from xaicore.cli.inputs import read_picture
 from xaicore.cli.report import Map, Method, Prediction, Subject, seconds, signed
 from xaicore.errors import UnknownName
+from xaicore.heatmap import heatmap, magnify, png
 
 if TYPE_CHECKING:
     import pathlib

@@ -9,7 +9,7 @@ import attrs
 from xaicore.analyzer import AnalyzerBase
 from xaicore.declaration import part
 from xaicore.protocols import Attribution
-from xaicore.values import choice, flag, optional, text
+from xaicore.values import choice, flag, optional, site_text
 from xaicore_cam.weights import HeadWeights, MeanGradient, Weights
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class GradCam(AnalyzerBase):
     maps: ClassVar[bool] = True
 
     weights: Weights = part("weights", factory=MeanGradient)
-    at: str | None = attrs.field(default=None, converter=optional(text))
+    at: str | None = attrs.field(default=None, converter=optional(site_text))
     relu: bool = attrs.field(default=True, converter=flag)
     upsample: bool = attrs.field(default=True, converter=flag)
     score: str = attrs.field(default="logit", converter=choice("logit", "probability"))

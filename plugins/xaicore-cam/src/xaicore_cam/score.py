@@ -9,7 +9,7 @@ import attrs
 
 from xaicore.analyzer import AnalyzerBase
 from xaicore.protocols import Attribution
-from xaicore.values import Array, choice, flag, numeric_or_array, optional, text
+from xaicore.values import Array, choice, flag, numeric_or_array, optional, site_text
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -45,7 +45,7 @@ class ScoreCam(AnalyzerBase):
     maps: ClassVar[bool] = True
     needs_gradient: ClassVar[bool] = False
 
-    at: str | None = attrs.field(default=None, converter=optional(text))
+    at: str | None = attrs.field(default=None, converter=optional(site_text))
     baseline: float | Array = attrs.field(default=0.0, converter=numeric_or_array)
     weights: str = attrs.field(default="softmax", converter=choice("softmax", "increase", "score"))
     normalize: str = attrs.field(default="after", converter=choice("after", "before"))

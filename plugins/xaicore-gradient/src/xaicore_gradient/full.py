@@ -9,7 +9,7 @@ import attrs
 from xaicore.analyzer import AnalyzerBase, at_site
 from xaicore.errors import InvalidParameter, UnsupportedOperation
 from xaicore.protocols import Attribution
-from xaicore.values import choice, flag, optional, text
+from xaicore.values import choice, flag, optional, site_text
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -50,7 +50,7 @@ class FullGradients(AnalyzerBase):
 
     psi: str = attrs.field(default="absolute", converter=choice("absolute", "none"))
     input_term: bool = attrs.field(default=True, converter=flag)
-    at: str | None = attrs.field(default=None, converter=optional(text))
+    at: str | None = attrs.field(default=None, converter=optional(site_text))
     score: str = attrs.field(default="logit", converter=choice("logit", "probability"))
 
     @property

@@ -9,7 +9,7 @@ import attrs
 from xaicore.analyzer import AnalyzerBase, at_site
 from xaicore.errors import UnsupportedOperation
 from xaicore.protocols import Attribution, Effort, Relevance, Setting
-from xaicore.values import Array, choice, numeric_or_array, optional, real, text
+from xaicore.values import Array, choice, numeric_or_array, optional, real, site_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +121,7 @@ class DeepLift(AnalyzerBase):
     """
 
     baseline: float | Array = attrs.field(default=0.0, converter=numeric_or_array)
-    at: str | None = attrs.field(default=None, converter=optional(text))
+    at: str | None = attrs.field(default=None, converter=optional(site_text))
     near: float = attrs.field(default=1e-7, converter=real(minimum=0))
     score: str = attrs.field(default="logit", converter=choice("logit", "probability"))
 

@@ -13,7 +13,7 @@ from xaicore.backward import Backward
 from xaicore.declaration import part
 from xaicore.errors import InvalidParameter
 from xaicore.protocols import Analyzer, Attribution
-from xaicore.values import flag, integer, optional, real, text
+from xaicore.values import flag, integer, optional, real, site_text
 from xaicore_ig.baselines import as_baseline, number_or_part
 from xaicore_ig.line import Line, line, total
 
@@ -59,7 +59,7 @@ class Adaptive(AnalyzerBase):
     tolerance: float = attrs.field(default=1e-2, converter=real(above=0))
     max_steps: int = attrs.field(default=256, converter=integer(minimum=5))
     baseline: Any = part("baseline", literal=True, default=0.0, converter=number_or_part)
-    at: str | None = attrs.field(default=None, converter=optional(text))
+    at: str | None = attrs.field(default=None, converter=optional(site_text))
     inner: Analyzer = part("analyzer", factory=Backward)
     prefix: bool = attrs.field(default=True, converter=flag)
 
@@ -79,6 +79,13 @@ class Adaptive(AnalyzerBase):
     def passes(self, inner: float) -> float:
         """Return two forwards and 9 gradients, which smooth models take; kinks take more."""
         return 2 + 9 * inner
+
+    def spared(self, program: Program) -> float:
+        """Return what the linear prefix takes of a pass."""
+        from xaicore.engine.prefix import spared
+
+        moving = len(program.graph.inputs) if self.at is None else 1
+        return spared(program, moving) if self.prefix else 0.0
 
     def check_program(self, program: Program) -> None:
         """Refuse a baseline that does not fit the inputs."""
@@ -132,6 +139,8 @@ class Adaptive(AnalyzerBase):
         """Return attributions, error and number of points for each sample."""
         import tensorflow as tf
 
+        from xaicore.engine.refine import refine
+
         sizes = _levels(self.max_steps)
         end, batch = problem.end, tf.shape(problem.ids)[0]
         dtype = end[0].dtype
@@ -139,34 +148,24 @@ class Adaptive(AnalyzerBase):
         nodes, weights = tf.constant(grid.clip(_START), dtype), tf.constant(table, dtype)
         offsets = tf.constant([0, *sizes])
 
-        def body(number: tf.Tensor, active: tf.Tensor, sums: Tensors, kept: Tensors, told: Tensors) -> Any:
+        def one(number: tf.Tensor, active: tf.Tensor, sums: Tensors) -> tuple[Tensors, Tensors, tf.Tensor]:
             new = slice(offsets[number], offsets[number + 1])
             added, now, before = self._level(problem.of(active), nodes[new], weights[new], number, sums)
             change = total(tuple(tf.abs(a - b) for a, b in zip(now, before, strict=True)), dtype)
             # No attribution at all, at this level and the one before, is an answer.
             error = tf.math.divide_no_nan(change, 2 * total(tuple(map(tf.abs, now)), dtype))
             points = tf.fill(tf.shape(active), offsets[number + 1])
-            kept, told = (
-                tuple(tf.tensor_scatter_nd_update(o, active[:, None], n) for o, n in zip(old, new, strict=True))
-                for old, new in ((kept, now), (told, (error, points)))
-            )
             going = (error > tf.constant(self.tolerance, dtype)) | (number == 0)
-            left = tuple(tf.boolean_mask(a, going) for a in added)
-            return number + 1, tf.boolean_mask(active, going), left, kept, told
+            return added, (*now, error, points), going
 
         behind = problem.line(prefix=self.prefix)  # for the shapes of its ends; the rest is pruned from the trace
         empty = tuple(tf.zeros(tf.concat([[batch, len(sizes)], tf.shape(e)[1:]], 0), e.dtype) for e in behind.end)
-        told = (tf.zeros([batch], dtype), tf.zeros([batch], tf.int32))
-        free = tuple(tf.TensorShape([None, len(sizes), *e.shape[1:]]) for e in behind.end)
-        rows = tf.TensorShape([None])
-        _, _, _, kept, (error, points) = tf.while_loop(
-            lambda number, active, *_: (number < len(sizes)) & (tf.size(active) > 0),
-            body,
-            (tf.constant(0), tf.range(batch), empty, tuple(map(tf.zeros_like, end)), told),
-            shape_invariants=(tf.TensorShape([]), rows, free, tuple(e.shape for e in end), (rows, rows)),
-            parallel_iterations=1,
+        results = (*map(tf.zeros_like, end), tf.zeros([batch], dtype), tf.zeros([batch], tf.int32))
+        shaped = tuple(
+            tf.ensure_shape(s, [None, len(sizes), *e.shape[1:]]) for s, e in zip(empty, behind.end, strict=True)
         )
-        return kept, error, points
+        *kept, error, points = refine(len(sizes), shaped, results, one)
+        return tuple(kept), error, points
 
     def _level(
         self, problem: _Problem, nodes: tf.Tensor, weights: tf.Tensor, number: tf.Tensor, sums: Tensors

@@ -10,7 +10,7 @@ from xaicore.analyzer import AnalyzerBase, at_site
 from xaicore.backward import Backward
 from xaicore.declaration import part
 from xaicore.protocols import Analyzer, Attribution
-from xaicore.values import integer, optional, text
+from xaicore.values import integer, optional, site_text
 from xaicore_ig.baselines import as_baseline, number_or_part
 from xaicore_ig.line import along
 
@@ -43,7 +43,7 @@ class ExpectedGradients(AnalyzerBase):
     baseline: Any = part("baseline", literal=True, default=0.0, converter=number_or_part)
     n_steps: int = attrs.field(default=50, converter=integer(minimum=1))
     seed: int = attrs.field(default=0, converter=integer(minimum=0))
-    at: str | None = attrs.field(default=None, converter=optional(text))
+    at: str | None = attrs.field(default=None, converter=optional(site_text))
     inner: Analyzer = part("analyzer", factory=Backward)
 
     def passes(self, inner: float) -> float:

@@ -11,7 +11,7 @@ from xaicore.analyzer import AnalyzerBase
 from xaicore.backward import Backward
 from xaicore.declaration import part
 from xaicore.protocols import Analyzer, Attribution, Quadrature
-from xaicore.values import flag, integer, optional, text
+from xaicore.values import flag, integer, optional, site_text
 from xaicore_ig.baselines import as_baseline, number_or_part
 from xaicore_ig.line import total
 from xaicore_ig.paths import Journey, Path, Straight
@@ -57,7 +57,7 @@ class PathIntegral(AnalyzerBase):
     quadrature: Quadrature = part("quadrature", factory=GaussLegendre)
     n_steps: int = attrs.field(default=50, converter=integer(minimum=1))
     baseline: Any = part("baseline", literal=True, default=0.0, converter=number_or_part)
-    at: str | None = attrs.field(default=None, converter=optional(text))
+    at: str | None = attrs.field(default=None, converter=optional(site_text))
     inner: Analyzer = part("analyzer", factory=Backward)
     path: Path = part("path", factory=Straight)
     internal_batch_size: int | None = attrs.field(default=None, converter=optional(integer(minimum=1)))
@@ -77,6 +77,13 @@ class PathIntegral(AnalyzerBase):
     def passes(self, inner: float) -> float:
         """Return the inner passes n_steps times, and a forward at each end."""
         return 2 + self.n_steps * inner
+
+    def spared(self, program: Program) -> float:
+        """Return what the linear prefix takes of a pass."""
+        from xaicore.engine.prefix import spared
+
+        moving = len(program.graph.inputs) if self.at is None else 1
+        return spared(program, moving) if self.prefix and bool(self.claims) and isinstance(self.path, Straight) else 0.0
 
     def check_program(self, program: Program) -> None:
         """Refuse a baseline that does not fit the inputs, and inputs that have no such path."""

@@ -12,7 +12,7 @@ from xaicore.declaration import part
 from xaicore.errors import FoldingDiffers, InvalidParameter, LayerIndex
 from xaicore.relevance import Initial, sites
 from xaicore.relevance import initial as initial_relevance
-from xaicore.values import choice, flag, integer, optional, real, text
+from xaicore.values import choice, flag, integer, optional, real, site_text
 from xaicore_lrp.box import ZBox
 from xaicore_lrp.rules import Epsilon
 
@@ -109,7 +109,7 @@ class Composite(AnalyzerBase):
     initial: Initial = attrs.field(default="score", converter=initial_relevance)
     score: str = attrs.field(default="logit", converter=choice("logit", "probability"))
     on_unsupported: str = attrs.field(default="raise", converter=choice("raise", "gradient"))
-    at: str | None = attrs.field(default=None, converter=optional(text))
+    at: str | None = attrs.field(default=None, converter=optional(site_text))
     strict: bool = attrs.field(default=True, converter=flag)
     stop_at: tuple[str, ...] = attrs.field(default=(), converter=sites)
     layers: tuple[str, ...] = attrs.field(default=(), converter=sites)

@@ -13,7 +13,7 @@ from xaicore.errors import InvalidParameter, NotFitted
 from xaicore.protocols import Effort, Relevance, Setting
 from xaicore.relevance import Initial
 from xaicore.relevance import initial as initial_relevance
-from xaicore.values import Array, choice, flag, numeric_or_array, optional, text
+from xaicore.values import Array, choice, flag, numeric_or_array, optional, site_text
 from xaicore_lrp.setting import affine_form
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class PatternAnalyzer(AnalyzerBase):
     pattern_type: str = attrs.field(default="relu", converter=choice("relu", "linear"))
     initial: Initial = attrs.field(default="score", converter=initial_relevance)
     score: str = attrs.field(default="logit", converter=choice("logit", "probability"))
-    at: str | None = attrs.field(default=None, converter=optional(text))
+    at: str | None = attrs.field(default=None, converter=optional(site_text))
 
     def fit(self, model: keras.Model, data: object, *, batch_size: int | None = None) -> PatternAnalyzer:
         """Return this analyzer with the patterns of a model, learnt in one pass over data.
