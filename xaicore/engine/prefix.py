@@ -81,4 +81,5 @@ def _saved(prefix: Prefix, count: int) -> float:
         sum(math.prod(n or 0 for n in specs[k].shape[1:]) for k in keys)
         for keys in (graph.inputs[:count], prefix.frontier)
     )
-    return saved - _PER_ENTRY * FLOPS_PER_NUMBER * (after - before)
+    # Shorter ends are left out of account, as following the inputs is in what a pass is said to cost.
+    return saved - _PER_ENTRY * FLOPS_PER_NUMBER * max(0, after - before)
