@@ -35,6 +35,7 @@ test-all: lint
 bench: .venv/.demo
 	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python benchmarks/estimates.py
+	$(BIN)/python benchmarks/memory.py
 
 sweep: .venv/.demo
 	$(BIN)/python -m benchmarks.sweep --markdown docs/reference/coverage.md

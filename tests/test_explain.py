@@ -163,8 +163,8 @@ def test_a_bar_is_shown_when_asked_for(model: keras.Model, x: np.ndarray, capsys
         ({"batch_size": 0}, InvalidArgument),
         ({"batch_size": "all"}, InvalidArgument),
         ({"verbose": "loud"}, InvalidArgument),
-        ({"data": np.full((7, 8, 8, 2), np.nan)}, InputNotFinite),
-        ({"data": np.zeros((0, 8, 8, 2))}, EmptyInput),
+        ({"x": np.full((7, 8, 8, 2), np.nan)}, InputNotFinite),
+        ({"x": np.zeros((0, 8, 8, 2))}, EmptyInput),
     ],
 )
 def test_mistakes_are_refused_before_anything_is_traced(
@@ -175,7 +175,7 @@ def test_mistakes_are_refused_before_anything_is_traced(
     before = bound.traces
 
     with pytest.raises(error):
-        xaicore.explain(analyzer, model, **{"data": x, "verbose": 0, **change})
+        xaicore.explain(analyzer, model, **{"x": x, "verbose": 0, **change})
 
     assert bound.traces == before
 

@@ -115,8 +115,9 @@ class Bound:
         """A digest of architecture and weights; of large weights every k-th number is read."""
         digest = hashlib.sha256(self.architecture.encode())
         for variable in self.variables:
-            flat = np.asarray(variable).reshape(-1)
-            digest.update(np.ascontiguousarray(flat[:: max(1, flat.size // 4096)]).tobytes())
+            # TensorFlow takes the numbers out where they are: NumPy would copy hundreds of megabytes for some thousand.
+            flat = tf.reshape(tf.convert_to_tensor(variable), [-1])
+            digest.update(flat[:: max(1, int(flat.shape[0]) // 4096)].numpy().tobytes())
         return digest.hexdigest()[:32]
 
     def _function(self, spec: TargetSpec) -> Function:

@@ -29,6 +29,77 @@ FORMULAS = {
 }
 
 
+DATA = np.random.default_rng(2).normal(size=(12, 4)) * MAD
+DISTANCES = ((X[:, None] - DATA) ** 2).sum(-1)
+LEAD = OUTPUTS[np.arange(5), TARGET] - np.where(np.eye(3, dtype=bool)[TARGET], -np.inf, OUTPUTS).max(1)
+FORMULAS |= {
+    "cf.dummy": np.zeros(5),
+    "cf.elastic(beta=0.3)": 0.3 * np.abs(X - ORIGINAL).sum(1) + ((X - ORIGINAL) ** 2).sum(1),
+    "cf.hinge(margin=0.5)": np.maximum(0, 0.5 - LEAD),
+    "cf.regularized(penalize_input=cf.l2, C=0.2)": 0.2 * ((X - ORIGINAL) ** 2).sum(1) - np.log(P_TARGET),
+}
+# Made of data, which no expression holds.
+OF_DATA = {
+    "cf.density": -np.log(np.exp(-DISTANCES / 2).mean(1)),
+    "cf.lmad": (np.abs(X - ORIGINAL) / np.median(np.abs(DATA - np.median(DATA, 0)), 0)).sum(1),
+    "cf.mahalanobis": np.einsum("bi,ij,bj->b", X - ORIGINAL, np.linalg.inv(np.cov(DATA.T)), X - ORIGINAL),
+    "cf.min_distance": DISTANCES.min(1),
+    "cf.prototype": ((X - DATA[np.argsort(DISTANCES, 1)[:, :5]].mean(1)) ** 2).sum(1),
+}
+
+
+def of_data(name):
+    """Return a cost that holds data; the ridge that keeps a covariance from having no inverse is left out."""
+    return xaicore.get_cost(name, reference=DATA, **({"ridge": 0} if name == "cf.mahalanobis" else {}))
+
+
+@pytest.mark.parametrize("name", OF_DATA)
+def test_costs_of_data_have_closed_forms(name):
+    """To rounding; the inverse of a covariance of four features has a condition of some hundred."""
+    np.testing.assert_allclose(value(of_data(name)).numpy(), OF_DATA[name], rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", OF_DATA)
+def test_gradients_of_costs_of_data_are_finite_differences(name):
+    """As below; no candidate is so near a border between nearest samples that a step of 1e-5 crosses it."""
+    cost, h = of_data(name), 1e-5
+    point = tf.constant(X)
+    with tf.GradientTape() as tape:
+        tape.watch(point)
+        total = tf.reduce_sum(value(cost, x=point))
+    gradient = tape.gradient(total, point).numpy()
+    for i in range(4):
+        step = h * np.eye(4)[i]
+        difference = (value(cost, x=X + step).numpy() - value(cost, x=X - step).numpy()) / (2 * h)
+        np.testing.assert_allclose(gradient[:, i], difference, atol=1e-7)
+
+
+def test_a_feature_without_deviation_weighs_one_and_is_named():
+    data = DATA.copy()
+    data[:, 2] = 7.0
+    cost = xaicore.get_cost("cf.lmad", reference=data)
+    assert cost.without == (2,)
+    assert cost.mad[2] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("cf.prototype", {"reference": DATA, "n": 13}),
+        ("cf.lmad", {"reference": np.zeros((0, 4))}),
+        ("cf.density", {"reference": DATA, "bandwidth": 0}),
+    ],
+)
+def test_data_that_make_no_cost(name, parameters):
+    with pytest.raises(InvalidParameter):
+        xaicore.get_cost(name, **parameters)
+
+
+def test_data_of_another_number_of_features_is_refused():
+    with pytest.raises(InvalidParameter, match="for samples of 4 features"):
+        value(xaicore.get_cost("cf.min_distance", reference=DATA[:, :3]))
+
+
 def value(cost, x=X, outputs=OUTPUTS):
     return cost(
         tf.constant(x), original=tf.constant(ORIGINAL), outputs=tf.constant(outputs), target=tf.constant(TARGET)
@@ -36,7 +107,8 @@ def value(cost, x=X, outputs=OUTPUTS):
 
 
 def test_every_cost_has_a_formula():
-    assert {row.name for row in xaicore.available("cost")} <= set(FORMULAS)
+    known = {text.partition("(")[0] for text in (*FORMULAS, *OF_DATA)}
+    assert {row.name for row in xaicore.available("cost")} <= known
 
 
 @pytest.mark.parametrize("expression", FORMULAS)
@@ -64,7 +136,9 @@ def test_gradients_are_finite_differences(expression):
             aside = np.eye(point.shape[1])[i] * h
             slope = (value(cost, **{name: point + aside}) - value(cost, **{name: point - aside})) / (2 * h)
             np.testing.assert_allclose(gradient[:, i], slope.numpy(), rtol=0, atol=1e-8)
-        assert np.abs(gradient).max() > 0 or {"x": "inputs"}.get(name, name) not in cost.reads
+        assert (
+            np.abs(gradient).max() > 0 or expression == "cf.dummy" or {"x": "inputs"}.get(name, name) not in cost.reads
+        )
 
 
 def test_nll_where_probabilities_underflow():

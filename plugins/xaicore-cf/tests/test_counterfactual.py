@@ -306,3 +306,28 @@ def test_a_model_of_one_batch_size():
 def test_parameters_that_make_no_search(given, message):
     with pytest.raises(InvalidParameter, match=message):
         xaicore.get_analyzer("cf", **given).explain(linear(), data(), 1, verbose=0)
+
+
+@pytest.mark.parametrize("optimizer", [row.name for row in xaicore.available("optimizer")])
+def test_every_optimizer_finds_the_class_and_leaves_fixed_features(optimizer):
+    """Near the projection: steps of plain descent are not scaled, and stop farther from it than Adam's."""
+    model, x = linear(), data()
+    target = other_class(model, x)
+    w, z = boundary(model, x, target)
+    found = explain(f"cf(optimizer={optimizer}, features=(0, 1, 3, 4, 5))", model, x, target)
+    assert found.valid.all()
+    assert (predicted(model, found) == target).all()
+    np.testing.assert_array_equal(found.counterfactuals.reshape(12, -1)[:, 2], x.reshape(12, -1)[:, 2])
+    need = (1e-3 - z) ** 2 / (np.delete(w, 2, axis=1) ** 2).sum(1)
+    assert (found.distance >= need * (1 - 1e-9)).all()
+    assert (found.distance <= 1.1 * need).all()
+
+
+@pytest.mark.parametrize("name", ["cf.lmad", "cf.mahalanobis", "cf.elastic", "cf.dummy"])
+def test_other_costs_are_searched(name):
+    model, x = linear(), data()
+    target = other_class(model, x)
+    given = {"reference": data(50, seed=3)} if name in {"cf.lmad", "cf.mahalanobis"} else {}
+    found = explain("cf", model, x, target, cost=xaicore.get_cost(name, **given))
+    assert found.valid.all()
+    assert (predicted(model, found) == target).all()

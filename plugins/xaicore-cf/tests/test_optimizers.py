@@ -35,6 +35,52 @@ def test_adam_is_algorithm_1():
     np.testing.assert_allclose(steps(adam, GRADIENTS), wanted, rtol=1e-12)
 
 
+def by_hand(name):
+    """Return the steps of the publications' algorithms, in NumPy."""
+    m = v = x = np.zeros((4, 3))
+    wanted = []
+    for t, g in enumerate(GRADIENTS, start=1):
+        if name == "sgd":
+            step = -0.2 * g
+        elif name in {"momentum", "nesterov"}:
+            m = 0.8 * m + g
+            step = -0.2 * (g + 0.8 * m if name == "nesterov" else m)
+        elif name == "rmsprop":
+            v = 0.7 * v + 0.3 * g**2
+            step = -0.2 * g / (np.sqrt(v) + 1e-8)
+        else:
+            m, v = 0.6 * m + 0.4 * g, 0.9 * v + 0.1 * g**2
+            size = np.sqrt(v / (1 - 0.9**t)) + 1e-8
+            if name == "adamw":
+                step = -0.2 * (m / (1 - 0.6**t) / size + 0.05 * x)
+            else:
+                step = -0.2 * (0.6 * m / (1 - 0.6 ** (t + 1)) + 0.4 * g / (1 - 0.6**t)) / size
+        x = x + step
+        wanted.append(step)
+    return np.stack(wanted)
+
+
+OTHERS = {
+    "sgd": "cf.sgd(learning_rate=0.2)",
+    "momentum": "cf.sgd(learning_rate=0.2, momentum=0.8)",
+    "nesterov": "cf.sgd(learning_rate=0.2, momentum=0.8, nesterov=True)",
+    "rmsprop": "cf.rmsprop(learning_rate=0.2, rho=0.7)",
+    "adamw": "cf.adamw(learning_rate=0.2, beta_1=0.6, beta_2=0.9, weight_decay=0.05)",
+    "nadam": "cf.nadam(learning_rate=0.2, beta_1=0.6, beta_2=0.9)",
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_rules_are_those_of_their_publications(name):
+    np.testing.assert_allclose(steps(xaicore.get_optimizer(OTHERS[name]), GRADIENTS), by_hand(name), rtol=1e-12)
+
+
+@pytest.mark.parametrize("expression", ["cf.sgd(momentum=1)", "cf.rmsprop(rho=1)", "cf.sgd(learning_rate=-1)"])
+def test_other_numbers_that_do_not_descend(expression):
+    with pytest.raises(InvalidParameter):
+        xaicore.get_optimizer(expression)
+
+
 @pytest.mark.parametrize("expression", [row.name for row in xaicore.available("optimizer")])
 def test_laws_of_optimizers(expression):
     """Every state has the sample on axis 0, rows are independent, and features without gradient never move."""

@@ -65,16 +65,16 @@ class L1(Named):
         """Return (batch,)."""
         import tensorflow as tf
 
-        return tf.reduce_sum(tf.abs(_flat(x - original)) * self._slopes(x), axis=1)
+        return tf.reduce_sum(tf.abs(flat(x - original)) * self._slopes(x), axis=1)
 
     def kink(self, x: tf.Tensor) -> tf.Tensor:
         """Return 1 / mad, like x."""
         import tensorflow as tf
 
-        return tf.reshape(tf.ones_like(_flat(x)) * self._slopes(x), tf.shape(x))
+        return tf.reshape(tf.ones_like(flat(x)) * self._slopes(x), tf.shape(x))
 
     def _slopes(self, x: tf.Tensor) -> tf.Tensor:
-        return 1 / per_feature("mad", self.mad, _flat(x))
+        return 1 / per_feature("mad", self.mad, flat(x))
 
 
 @attrs.frozen
@@ -87,7 +87,7 @@ class L2(Named):
         """Return (batch,)."""
         import tensorflow as tf
 
-        return tf.reduce_sum(tf.square(_flat(x - original)), axis=1)
+        return tf.reduce_sum(tf.square(flat(x - original)), axis=1)
 
 
 @attrs.frozen
@@ -226,7 +226,8 @@ def require_positive(name: str, value: float | Array, advice: str) -> None:
         raise InvalidParameter(f"Given {name}={found.min():g} somewhere; expected positive finite numbers. {advice}")
 
 
-def _flat(x: tf.Tensor) -> tf.Tensor:
+def flat(x: tf.Tensor) -> tf.Tensor:
+    """Return a batch with one row of all features per sample."""
     import tensorflow as tf
 
     size = x.shape[1:].num_elements()
