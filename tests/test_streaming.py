@@ -25,7 +25,8 @@ from xaicore.errors import (
 from xaicore.explanation import Explanation, concat
 from xaicore.inspect.inputs import InputSpec
 from xaicore.protocols import Attribution
-from xaicore.streaming import stream
+from xaicore.streaming import Run
+from xaicore.streaming import stream as through
 from xaicore.testing.models import MODELS, inputs_of, rows_of
 
 BATCH = 7
@@ -33,9 +34,16 @@ CLASSES = 4
 X = np.random.default_rng(0).normal(size=(BATCH, 3)).astype(np.float32)
 
 
+def stream(bound, data, target=None, *, verbose=0, **options):
+    return through(bound, data, target, Run(verbose=verbose, **options))
+
+
 @attrs.define
 class Inner:
     at: str | None = None
+
+    def warn_about(self, explanation):
+        pass
 
 
 @attrs.define
@@ -106,9 +114,9 @@ WAYS = {
     "target", [None, 2, np.arange(BATCH) % CLASSES, np.arange(2 * BATCH).reshape(BATCH, 2) % CLASSES]
 )
 def test_the_same_samples_give_the_same_explanation(way, target):
-    expected = stream(Bound(), X, target, verbose=0)
+    expected = stream(Bound(), X, target)
 
-    found = stream(Bound(), way(), target, verbose=0)
+    found = stream(Bound(), way(), target)
 
     assert np.array_equal(found.attributions, expected.attributions.astype(found.attributions.dtype))
     assert np.array_equal(found.scores, expected.scores)
@@ -123,7 +131,7 @@ def test_the_same_samples_give_the_same_explanation(way, target):
 def test_how_data_is_cut_changes_nothing(size):
     bound = Bound()
 
-    assert stream(bound, X, "all", batch_size=size, verbose=0) == stream(Bound(), X, "all", verbose=0)
+    assert stream(bound, X, "all", batch_size=size) == stream(Bound(), X, "all")
     assert max(bound.sizes) == min(size, BATCH)
     assert sum(bound.sizes) == BATCH
 
@@ -132,7 +140,7 @@ def test_how_data_is_cut_changes_nothing(size):
 def test_batch_size_cuts_a_dataset_anew(dataset):
     bound = Bound()
 
-    stream(bound, dataset, batch_size=3, verbose=0)
+    stream(bound, dataset, batch_size=3)
 
     assert bound.sizes == [3, 3, 1]
 
@@ -149,7 +157,7 @@ LABELLED = {
 
 @pytest.mark.parametrize("way", LABELLED.values(), ids=LABELLED)
 def test_data_that_brings_targets(way):
-    assert stream(Bound(), way(), verbose=0) == stream(Bound(), X, LABELS, verbose=0)
+    assert stream(Bound(), way()) == stream(Bound(), X, LABELS)
 
 
 @pytest.mark.parametrize("way", LABELLED.values(), ids=LABELLED)
@@ -157,7 +165,7 @@ def test_targets_come_from_one_place(way):
     bound = Bound()
 
     with pytest.raises(InvalidArgument, match="Leave one out"):
-        stream(bound, way(), 1, verbose=0)
+        stream(bound, way(), 1)
     assert not bound.sizes
 
 
@@ -170,7 +178,7 @@ NESTS = {
 
 @pytest.mark.parametrize("nest", NESTS.values(), ids=NESTS)
 def test_attributions_are_like_the_data(nest):
-    found = stream(two(), nest, verbose=0).attributions
+    found = stream(two(), nest).attributions
 
     assert type(found) is type(nest)
     if isinstance(nest, dict):
@@ -184,10 +192,10 @@ def test_a_dataset_of_several_inputs():
     by_name = tf.data.Dataset.from_tensor_slices(({"a": A, "b": B}, LABELS)).batch(3)
     in_order = tf.data.Dataset.from_tensor_slices(((A, B), LABELS)).batch(3)
 
-    assert stream(two(), by_name, verbose=0) == stream(two(), {"a": A, "b": B}, LABELS, verbose=0)
-    assert stream(two(), in_order, verbose=0) == stream(two(), [A, B], LABELS, verbose=0)
+    assert stream(two(), by_name) == stream(two(), {"a": A, "b": B}, LABELS)
+    assert stream(two(), in_order) == stream(two(), [A, B], LABELS)
     with pytest.raises(InputStructure, match=r"\(\(a, b\), target\)"):
-        stream(two(), of(A, B).batch(3), verbose=0)
+        stream(two(), of(A, B).batch(3))
 
 
 def test_an_inner_tensor_is_no_input():
@@ -195,9 +203,9 @@ def test_an_inner_tensor_is_no_input():
     bound = two()
     bound.analyzer.at = "dense"
 
-    assert isinstance(stream(bound, {"a": A, "b": B}, verbose=0).attributions, list)
+    assert isinstance(stream(bound, {"a": A, "b": B}).attributions, list)
     single = Bound(analyzer=Inner("dense"), input_structure=[0])
-    assert stream(single, [X], verbose=0).attributions.shape == X.shape
+    assert stream(single, [X]).attributions.shape == X.shape
 
 
 def _nan_at_the_end():
@@ -231,26 +239,26 @@ def test_mistakes_are_said_before_anything_runs(data, target, options, error, sa
     bound = Bound()
 
     with pytest.raises(error, match=said):
-        stream(bound, data, target, **{"verbose": 0, **options})
+        stream(bound, data, target, **options)
     assert not bound.sizes
 
 
 def test_a_dataset_that_turns_out_empty():
     with pytest.raises(EmptyInput, match="without a single batch"):
-        stream(Bound(), of(X).filter(lambda _: False).batch(2), verbose=0)
+        stream(Bound(), of(X).filter(lambda _: False).batch(2))
 
 
 @pytest.mark.parametrize("count", [BATCH - 1, BATCH + 1])
 def test_a_dataset_with_more_or_fewer_samples_than_targets(count):
     with pytest.raises(TargetLength, match=f"{count} targets"):
-        stream(Bound(), of(X).batch(2), np.zeros(count, int), verbose=0)
+        stream(Bound(), of(X).batch(2), np.zeros(count, int))
 
 
 def test_batches_of_different_shapes_are_refused():
     bound = Bound(input_specs=(InputSpec("x", (None, None), "float32"),))
 
     with pytest.raises(InvalidExplanation, match="different shapes"):
-        stream(bound, iter([X, X[:, :2]]), verbose=0)
+        stream(bound, iter([X, X[:, :2]]))
 
 
 class Recorder(keras.callbacks.Callback):
@@ -274,7 +282,7 @@ class Recorder(keras.callbacks.Callback):
 def test_callbacks_get_the_events_of_predict():
     recorder = Recorder()
 
-    stream(Bound(), X, batch_size=4, verbose=0, callbacks=[recorder])
+    stream(Bound(), X, batch_size=4, callbacks=[recorder])
 
     batches = ["batch 0", (0, [0, 1, 2, 3]), "batch 1", (1, [4, 5, 6])]
     assert recorder.events == ["begin", *batches, "end"]
@@ -304,7 +312,7 @@ def test_the_users_data_is_as_it_was():
     x, target = X.astype(np.float64), LABELS.copy()
     before = x.copy()
 
-    found = stream(Bound(), x, target, verbose=0)
+    found = stream(Bound(), x, target)
     target[:] = 0
 
     assert np.array_equal(x, before)
@@ -323,14 +331,11 @@ def test_real_models_give_the_same_for_arrays_and_datasets(name):
     inputs = tuple(x) if isinstance(x, list) else x
     dataset = tf.data.Dataset.from_tensor_slices((inputs, LABELS % 3)).batch(3)
 
-    found = xaicore.explain("gradient", model, dataset, verbose=0)
-    expected = xaicore.explain("gradient", model, x, LABELS % 3, batch_size=3, verbose=0)
+    found = xaicore.explain("gradient", model, dataset)
+    expected = xaicore.explain("gradient", model, x, LABELS % 3, batch_size=3)
 
     assert found == expected
-    parts = [
-        xaicore.explain("gradient", model, rows_of(x, slice(i, i + 3)), LABELS[i : i + 3] % 3, verbose=0)
-        for i in (0, 3, 6)
-    ]
+    parts = [xaicore.explain("gradient", model, rows_of(x, slice(i, i + 3)), LABELS[i : i + 3] % 3) for i in (0, 3, 6)]
     joined = attrs.evolve(concat(parts), ids=expected.ids)
     assert joined == expected
 
@@ -338,7 +343,7 @@ def test_real_models_give_the_same_for_arrays_and_datasets(name):
 def test_a_real_result_survives_its_file(tmp_path):
     model = MODELS["two_towers"]()
     x = dict(zip(("a", "b", "c"), inputs_of(model, 3), strict=True))
-    found = xaicore.explain("gradient", model, x, "all", verbose=0)
+    found = xaicore.explain("gradient", model, x, "all")
 
     found.save(tmp_path / "e.npz")
 
