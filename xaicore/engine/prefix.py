@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from xaicore.inspect.prefix import Prefix
     from xaicore.protocols import Tensors
 
-# A point on the line is written and read, its gradient weighted and added: numbers moved per entry of the line.
-_PER_ENTRY = 10
+# A point on the line is written and read, its gradient weighted and added, mostly while they are in the cache: numbers
+# moved per entry of the line.  With 3, a convolution of 32 kernels on 28 x 28 pixels is left out, and saves 2 %.
+_PER_ENTRY = 3
 
 
 def without_prefix(program: Program, count: int) -> tuple[Callable[[Tensors], Tensors], Program] | None:
