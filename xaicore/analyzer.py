@@ -28,11 +28,14 @@ class AnalyzerBase:
     compiled: whether ``bind`` compiles the step.
     maps: whether attributions are one map of positions, (batch, *positions, 1), and not shaped like the inputs.
     needs_gradient: whether the inputs have to be floating numbers, which a gradient can be taken of.
+    own_targets: texts that the analyzer takes as targets beside those of all, each with the function of the outputs
+        (batch, ...) -> (batch,) that it stands for.
     """
 
     compiled: ClassVar[bool] = True
     maps: ClassVar[bool] = False
     needs_gradient: ClassVar[bool] = True
+    own_targets: ClassVar[Mapping[str, Callable[[Tensor], Tensor]]] = {}
 
     @property
     def claims(self) -> frozenset[str]:

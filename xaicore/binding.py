@@ -32,7 +32,7 @@ from xaicore.inspect.inputs import InputSpec
 from xaicore.inspect.nodes import Graph, Ref
 from xaicore.inspect.precision import half_sites, in_float32
 from xaicore.inspect.read import check_model, read_graph
-from xaicore.nesting import check_target, is_cut, nested, plan_of, score_of
+from xaicore.nesting import check_target, is_cut, nested, own_target, plan_of, score_of
 from xaicore.protocols import Attribution, Step
 
 if TYPE_CHECKING:
@@ -74,7 +74,10 @@ class Bound:
 
     def parse_target(self, target: object, batch: int) -> ParsedTarget:
         """Return the target of a batch, checked; nothing is traced.  See ``xaicore.engine.target.parse``."""
-        parsed = parse(target, self.output_specs, output=self.output, batch=batch, score=score_of(self.analyzer))
+        meant = own_target(self.analyzer, target)
+        parsed = parse(meant, self.output_specs, output=self.output, batch=batch, score=score_of(self.analyzer))
+        if meant is not target:
+            parsed = attrs.evolve(parsed, described=target)
         check_target(self.analyzer, target, parsed)
         return parsed
 

@@ -246,6 +246,20 @@ class Explanation:
 
         return save_png(self, path, overwrite=overwrite, **how)
 
+    def to_frame(self, names: Any = None) -> Any:
+        """Return a pandas DataFrame: what changed in counterfactuals, or else the attribution of each feature.
+
+        Args:
+            names: Of the features of the flattened sample; or ``xaicore.tabular.Columns``, for the units of a table.
+
+        Raises:
+            InvalidArgument: There is not one name per feature, or there are several inputs or targets.
+            PackageMissing: pandas is not installed.
+        """
+        from xaicore.frames import to_frame  # pandas is imported only where a table is made
+
+        return to_frame(self, names)
+
     @staticmethod
     def load(path: str | pathlib.Path) -> Explanation:
         """Read what ``save`` wrote: ``load(path) == e``.  Nothing in the file is executed.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from xaicore.engine.plan import Plan, PlanRow, decide
+from xaicore.engine.target_text import split_output
 
 if TYPE_CHECKING:
     from xaicore.analyzer import AnalyzerBase
@@ -31,6 +32,17 @@ def check_target(analyzer: object, target: object, parsed: ParsedTarget) -> None
         own(target, parsed)
     if inner is not None:
         check_target(inner, target, parsed)
+
+
+def own_target(analyzer: object, target: object) -> object:
+    """Return the function that a text stands for which is a target of this analyzer alone; else the target."""
+    if not isinstance(target, str):
+        return target
+    rest = split_output(target)[1]
+    for one in nested(analyzer):
+        if rest in one.own_targets:
+            return one.own_targets[rest]
+    return target
 
 
 def nested(analyzer: object) -> Iterator[AnalyzerBase]:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from xaicore.analyzer import AnalyzerBase
     from xaicore.cli.inputs import Inputs
     from xaicore.explanation import Explanation
+    from xaicore.tabular import Columns
 
 SHOWN = 6  # samples, and targets of a sample, in the printed table; the files hold all
 LIST_OF_INTEGERS = re.compile(r"\s*-?\d+\s*(,\s*-?\d+\s*)*")
@@ -37,6 +37,7 @@ class Request:
     preprocess: str | None
     head: str | None
     labels: pathlib.Path | None
+    columns: pathlib.Path | None
     output: pathlib.Path
     batch_size: int | None
     overwrite: bool
@@ -44,9 +45,12 @@ class Request:
 
 @attrs.frozen(eq=False)
 class Done:
-    """One analyzer's result and the seconds that it took, the trace included."""
+    """One analyzer's result and the seconds that it took, the trace included.
 
-    analyzer: AnalyzerBase
+    text: the analyzer as it was asked for; one of a table also knows its columns.
+    """
+
+    text: str
     explanation: Explanation
     seconds: float
 
@@ -59,13 +63,17 @@ class Done:
 @click.option("--head", metavar="NAME", help="Name or number of the output, where the model has several.")
 @click.option("--preprocess", "-p", metavar="PREPROCESS", help="For pictures: size, channels, scaling.")
 @click.option("--labels", metavar="FILE", type=click.Path(path_type=pathlib.Path), help="Names of classes, one a line.")
+@click.option(
+    "--columns", metavar="FILE", type=click.Path(path_type=pathlib.Path), help="For tables: how each column is given."
+)
 @click.option("--output", "-o", metavar="DIR", required=True, type=click.Path(path_type=pathlib.Path))
 @click.option("--batch-size", "-b", metavar="N", type=click.IntRange(min=1), help="Samples per step; 32 by default.")
 @click.option("--overwrite", is_flag=True, help="Replace results of the same names.")
 def explain(**options: object) -> None:
-    """Explain the predictions of MODEL (.keras or .h5) on INPUT (.npy, .npz or pictures).
+    """Explain the predictions of MODEL (.keras or .h5) on INPUT (.npy, .npz, .csv or pictures).
 
-    Writes one .npz with the explanation and PNG heatmaps for each analyzer into DIR.
+    Writes one .npz with the explanation and PNG heatmaps for each analyzer into DIR; of counterfactuals of a table
+    what changes, in its units, as .csv.
     """
     run(Request(**options))  # type: ignore[arg-type]  # click has converted each to the type that it was declared with
 
@@ -77,24 +85,29 @@ def run(request: Request) -> None:
     from xaicore.cli.models import load_model
     from xaicore.cli.outputs import Folder
     from xaicore.cli.predictions import check_labels, predictions
+    from xaicore.cli.tables import read_columns, told
 
     preprocess = None if request.preprocess is None else parse(request.preprocess)
     labels = () if request.labels is None else read_labels(request.labels)
+    columns = None if request.columns is None else read_columns(request.columns)
     analyzers = [xaicore.get_analyzer(expression) for expression in request.expressions]
+    texts = [str(a) for a in analyzers]
+    if columns is not None:
+        analyzers = [told(analyzer, columns) for analyzer in analyzers]
     target = read_target(request.target, labels)
-    folder = Folder.prepare(request.output, [str(a) for a in analyzers], overwrite=request.overwrite)
+    folder = Folder.prepare(request.output, texts, overwrite=request.overwrite)
     model = load_model(request.model_path)
-    inputs = read_inputs(request.input_paths, preprocess, _sample_shape(model))
+    inputs = read_inputs(request.input_paths, preprocess, _sample_shape(model), columns)
     check_labels(labels, model)
     head = read_head(request.head)
     for analyzer in analyzers:
         analyzer.bind(model, head)  # an operation without a rule is found here, before the first file is written
     origin = _origin(request, inputs)
     done = []
-    for stem, analyzer in zip(folder.stems, analyzers, strict=True):
+    for stem, text, analyzer in zip(folder.stems, texts, analyzers, strict=True):
         start = time.perf_counter()
         explanation = analyzer.explain(model, inputs.x, target, output=head, batch_size=request.batch_size)
-        done.append(Done(analyzer, explanation, time.perf_counter() - start))
+        done.append(Done(text, explanation, time.perf_counter() - start))
         folder.write(stem, explanation, inputs)
         folder.write_origin(stem, {"analyzer": str(analyzer), "seconds": round(done[-1].seconds, 3), **origin})
     _print(request, inputs, done, predictions(model, inputs, labels, SHOWN))
@@ -164,7 +177,7 @@ def _print(request: Request, inputs: Inputs, done: Sequence[Done], predicted: Se
         for i, score in enumerate(d.explanation.scores[:SHOWN]):
             first = i == 0
             lines.add_row(
-                str(d.analyzer) if first else "",
+                d.text if first else "",
                 str(d.explanation.ids[i]),
                 _number(score),
                 "-" if residual is None else _number(residual[i]),
@@ -173,6 +186,22 @@ def _print(request: Request, inputs: Inputs, done: Sequence[Done], predicted: Se
         if inputs.batch > SHOWN:
             lines.add_row("", f"+{inputs.batch - SHOWN}", "...", "", "")
     out.print(lines)
+    for d in done:
+        if inputs.columns is not None:
+            _print_changes(d, inputs.columns)
+
+
+def _print_changes(done: Done, columns: Columns) -> None:
+    from xaicore.cli.screen import console, table
+    from xaicore.cli.tables import changed
+
+    rows = changed(done.explanation, columns)
+    if not rows:
+        return
+    lines = table("sample", "feature", "before", "after", number=("before", "after"))
+    for row in [row for row in rows if row["sample"] < SHOWN and row["counterfactual"] == 0]:
+        lines.add_row(str(row["sample"]), row["feature"], str(row["before"]), str(row["after"]))
+    console().print(lines)
 
 
 def _number(value: np.ndarray) -> str:

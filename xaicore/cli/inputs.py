@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from xaicore.cli.preprocess import Preprocess
+    from xaicore.tabular import Columns
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 ARRAYS = (".npy", ".npz")
+TABLE = ".csv"
 PICTURE_AXES = 3
 AS_GIVEN = "none (arrays taken as they are)"
 
@@ -28,12 +30,14 @@ class Inputs:
 
     x: array (batch, *features), or a dict of arrays by the name of the model's input.
     pictures: one (height, width, 1 or 3) per sample, 0..255, red first, shaped like the sample; empty for arrays.
-    preprocess: the canonical text of what was done to the pictures.
+    preprocess: the canonical text of what was done to the pictures, or to the columns of a table.
+    columns: of the table that x was made of; None for anything else.
     """
 
     x: np.ndarray | dict[str, np.ndarray]
     pictures: tuple[np.ndarray, ...]
     preprocess: str
+    columns: Columns | None = None
 
     @property
     def batch(self) -> int:
@@ -43,14 +47,18 @@ class Inputs:
 
 
 def read_inputs(
-    paths: Sequence[str | pathlib.Path], preprocess: Preprocess | None, shape: tuple[int | None, ...] | None = None
+    paths: Sequence[str | pathlib.Path],
+    preprocess: Preprocess | None,
+    shape: tuple[int | None, ...] | None = None,
+    columns: Columns | None = None,
 ) -> Inputs:
-    """Return one array file, or pictures as one batch.
+    """Return one array file, one table, or pictures as one batch.
 
     Args:
-        paths: One ``.npy`` or ``.npz``, or any number of pictures.
-        preprocess: Needed for pictures, refused for arrays.
+        paths: One ``.npy`` or ``.npz``, one ``.csv``, or any number of pictures.
+        preprocess: Needed for pictures, refused for arrays and tables.
         shape: Shape of a sample that the model takes; only the messages use it.
+        columns: Needed for a table, refused for anything else.
 
     Raises:
         UnreadableInput: a file is missing, has another format, or holds pickled objects.
@@ -60,11 +68,16 @@ def read_inputs(
     found = [pathlib.Path(p) for p in paths]
     for path in found:
         _check_file(path)
-    arrays = [p for p in found if p.suffix.lower() in ARRAYS]
+    arrays = [p for p in found if p.suffix.lower() in (*ARRAYS, TABLE)]
     if arrays and len(found) > 1:
         raise InvalidArgument(
-            f"Given {len(found)} files, {arrays[0]} among them. Expected one array file, or one or more pictures."
+            f"Given {len(found)} files, {arrays[0]} among them. "
+            "Expected one array file, one table, or one or more pictures."
         )
+    if columns is not None and not (arrays and arrays[0].suffix.lower() == TABLE):
+        raise InvalidArgument(f"--columns is for tables ({TABLE}); given {found[0]}. Leave it out.")
+    if arrays and arrays[0].suffix.lower() == TABLE:
+        return _of_table(arrays[0], preprocess, columns, shape)
     if arrays:
         return _of_array(arrays[0], preprocess)
     return _of_pictures(found, preprocess, shape)
@@ -150,10 +163,10 @@ def read_labels(path: str | pathlib.Path) -> tuple[str, ...]:
 def _check_file(path: pathlib.Path) -> None:
     if not path.is_file():
         raise UnreadableInput(f"There is no input file {path}.")
-    if path.suffix.lower() not in (*ARRAYS, *PICTURES):
+    if path.suffix.lower() not in (*ARRAYS, TABLE, *PICTURES):
         raise UnreadableInput(
-            f"{path} ends in {path.suffix or 'nothing'!r}. Expected an array ({', '.join(ARRAYS)}) "
-            f"or a picture ({', '.join(PICTURES)})."
+            f"{path} ends in {path.suffix or 'nothing'!r}. Expected an array ({', '.join(ARRAYS)}), "
+            f"a table ({TABLE}) or a picture ({', '.join(PICTURES)})."
         )
 
 
@@ -164,6 +177,28 @@ def _of_array(path: pathlib.Path, preprocess: Preprocess | None) -> Inputs:
             "Leave it out, or give pictures."
         )
     return Inputs(read_array(path), (), AS_GIVEN)
+
+
+def _of_table(
+    path: pathlib.Path, preprocess: Preprocess | None, columns: Columns | None, shape: tuple[int | None, ...] | None
+) -> Inputs:
+    from xaicore.tabular import read_table
+
+    if preprocess is not None:
+        raise InvalidArgument(f"--preprocess is for pictures; {path} is a table, whose columns --columns describes.")
+    if columns is None:
+        raise InvalidArgument(
+            f"{path} is a table, and needs --columns: a YAML file that says how the model was given each column, "
+            "`- {name: age, low: 17, high: 90}`, `- {name: hours, mean: 40.4, std: 12.3, integer: true}`, "
+            "`- {name: job, values: [clerk, driver]}`, in the order of the model's features."
+        )
+    if shape is not None and not _fits((len(columns.names),), shape):
+        raise InputShape(
+            f"--columns makes {len(columns.names)} features ({', '.join(columns.names[:6])}, ...); "
+            f"the model takes {shape}."
+        )
+    said = "; ".join(map(str, columns.columns))
+    return Inputs(columns.encode(read_table(path)), (), said, columns)
 
 
 def _of_pictures(

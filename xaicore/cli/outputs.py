@@ -54,7 +54,7 @@ class Folder:
 
     def owns(self, name: str) -> bool:
         """Return whether this run would write a file of this name."""
-        return any(re.fullmatch(re.escape(stem) + r"(\.npz|\.json|-\d+[^/]*\.png)", name) for stem in self.stems)
+        return any(re.fullmatch(re.escape(stem) + r"(\.npz|\.json|\.csv|-\d+[^/]*\.png)", name) for stem in self.stems)
 
     def write(self, stem: str, explanation: Explanation, inputs: Inputs) -> None:
         """Write the explanation, and a heatmap per sample (and target, and input) that can be drawn."""
@@ -64,6 +64,10 @@ class Folder:
         path = self.path / f"{stem}.npz"
         explanation.save(path, overwrite=self.overwrite)
         self.written.append(path)
+        if inputs.columns is not None and "counterfactuals" in explanation.extras:
+            from xaicore.cli.tables import as_csv, changed
+
+            self._write(f"{stem}.csv", as_csv(changed(explanation, inputs.columns)))
         for name, sample, attributions in _maps(explanation):
             found = heatmap(attributions)
             drawn = [magnify(found.colours())]

@@ -26,11 +26,13 @@ Target = int | str | tuple[int, ...] | None
 class Data:
     """What is explained.
 
-    files: one array file, or pictures.  preprocess: for pictures, as ``xaicore explain`` has it.
+    files: one array file, one table, or pictures.  preprocess: for pictures, columns: for a table, as ``xaicore
+    explain`` has them.
     """
 
     files: tuple[str, ...]
     preprocess: str | None = None
+    columns: str | None = None
 
 
 @attrs.frozen

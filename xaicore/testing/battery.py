@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import attrs
 import keras
 import numpy as np
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from xaicore.explanation import Explanation
 
 BATCH = 5
+# Of a search: its laws hold at every iteration, and after hundreds float32 and float64 have gone different ways.
+ITERATIONS = 50
 # Samples of one batch differ by where a BLAS or convolution kernel cuts it: a few units of float32's 1.2e-7,
 # times the condition of the quotients in relevance rules (up to 7e-4 for epsilon = 1e-7).
 BETWEEN_BATCHES = 1e-3
@@ -47,8 +50,10 @@ def _explain(expression: str, model: keras.Model, x: object) -> Explanation:
 
 
 def _analyzer(expression: str, model: keras.Model) -> AnalyzerBase:
-    """Return the analyzer of a name, with what it has to learn from data first."""
+    """Return the analyzer of a name, with what it has to learn from data first; long searches are cut short."""
     analyzer = xaicore.get_analyzer(expression)
+    if getattr(analyzer, "max_iter", 0) > ITERATIONS:
+        analyzer = attrs.evolve(analyzer, max_iter=ITERATIONS)  # type: ignore[misc]  # every analyzer is an attrs class
     learn = getattr(analyzer, "fit", None)
     return analyzer if learn is None else learn(model, inputs_of(model, 4 * BATCH, seed=2))
 

@@ -6,16 +6,17 @@ import numpy as np
 import tensorflow as tf
 from scipy.optimize import brentq
 
+from xaicore_cf.box import Box
 from xaicore_cf.copies import Seen, spread, start
-from xaicore_cf.costs import probability
 from xaicore_cf.counterfactual import Counterfactual
+from xaicore_cf.judge import Judge
 from xaicore_cf.optimizers import Adam
-from xaicore_cf.samples import Box
+from xaicore_cf.outcomes import probability
 from xaicore_cf.search import Search
 
 W, BIAS = np.array([1.0, -2.0, 0.5, 1.5]), -0.5
 X = np.random.default_rng(0).normal(size=(6, 4)) - 0.5 * W  # most of them outside of class 1
-OPEN = Box(None, None, None)
+OPEN = Box()
 
 
 def look(x, original, index):
@@ -24,6 +25,10 @@ def look(x, original, index):
     logits = tf.stack([tf.zeros_like(z), z], 1)
     target = tf.ones_like(index[:, 0])
     return Seen(logits, target, -(1 - probability(logits, target))[:, None] * W)
+
+
+def search_of(settings, box=OPEN):
+    return Search(Judge(settings, box, look))
 
 
 def begin(settings, box=OPEN, x=X):
@@ -42,7 +47,7 @@ def test_a_fixed_weight_leads_to_the_optimum_of_the_objective():
         settings = Counterfactual(C=C, growth=1, optimizer=Adam(1e-3), max_iter=2000)
         x = X[X @ W + BIAS < -2]
         given, copies = begin(settings, x=x)
-        found = Search(settings, OPEN, look).run(copies, given)
+        found = search_of(settings).run(copies, given)
         z = x @ W + BIAS
         a = [brentq(lambda a, z=z0: 2 * C * a - 1 / (1 + np.exp(z + a * W @ W)), 0, 1 / C) for z0 in z]  # noqa: B023  # called in the loop
         np.testing.assert_allclose(found.x, x + np.outer(a, W), rtol=0, atol=3e-3)
@@ -53,7 +58,7 @@ def test_the_nearest_valid_point_on_the_way_is_kept():
     """Step by step, outside of any compiled loop: of all points met, the valid one of smallest cost."""
     settings = Counterfactual(C=[1.0, 0.1])
     given, copies = begin(settings)
-    search, met = Search(settings, OPEN, look), []
+    search, met = search_of(settings), []
     for _ in range(120):
         met.append(copies.x.numpy())
         copies = search.iterate(copies, given)
@@ -69,7 +74,7 @@ def test_nothing_valid_keeps_the_smallest_prediction_cost():
     box = Box(None, np.float64(-0.01), np.float64(0.01))
     settings = Counterfactual(C=0.1, max_iter=200)
     given, copies = begin(settings, box, np.zeros((1, 4)))
-    found = Search(settings, box, look).run(copies, given)
+    found = search_of(settings, box).run(copies, given)
     assert np.isinf(found.distance).all()
     np.testing.assert_allclose(found.kept, 0.01 * np.sign(W)[None], rtol=1e-12)
 
@@ -79,7 +84,7 @@ def test_every_step_stays_in_the_box_and_leaves_held_features_alone():
     box = Box(free, np.float64(-1.0), np.array([2.0, 0.3, 2.0, 0.4]))
     settings = Counterfactual(C=[1.0, 0.01], starts=3, noise=2.0)
     given, copies = begin(settings, box)
-    search, moved = Search(settings, box, look), 0.0
+    search, moved = search_of(settings, box), 0.0
     for _ in range(60):
         x = copies.x.numpy()
         assert (x[:, free] >= -1).all()
@@ -96,6 +101,6 @@ def test_copies_that_have_arrived_leave_the_loop():
     x = X.copy()
     x[2] = 2 * W
     given, copies = begin(settings, x=x)
-    steps = Search(settings, OPEN, look).run(copies, given).steps.numpy().reshape(6, 3)
+    steps = search_of(settings).run(copies, given).steps.numpy().reshape(6, 3)
     assert (steps[2] == steps.min()).all()
     assert steps[[0, 1]].min() > 2 * steps.min()

@@ -34,8 +34,8 @@ ROWS = PackageFile(
 PEOPLE = (0, 8, 18, 2)  # rows of the data; for the last one no age and no hours are enough
 # what may change -> the analyzer; features 0 and 1 are age and hours, and 0..1 is what occurs in the data
 ANALYZERS = {
-    "hours": "cf.counterfactual(features=(1,), low=0.0, high=1.0)",
-    "age and hours": "cf.counterfactual(features=(0, 1), low=0.0, high=1.0)",
+    "hours": "cf.counterfactual(features=(1,), bounds=(0.0, 1.0))",
+    "age and hours": "cf.counterfactual(features=(0, 1), bounds=(0.0, 1.0))",
 }
 ACCEPTED = 1
 LINE = 0.5  # the network says yes from this probability

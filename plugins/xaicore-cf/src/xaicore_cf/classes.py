@@ -1,4 +1,4 @@
-"""What the outputs of a model say about classes, whatever its head: logits, one row per sample."""
+"""What the outputs of a model say, whatever its head: logits of classes, or numbers, one row per sample."""
 
 from __future__ import annotations
 
@@ -12,7 +12,37 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from xaicore.engine.program import Program
-    from xaicore.engine.target import ParsedTarget
+    from xaicore.engine.target import ParsedTarget, Target
+
+_VECTORS = 2  # axes of (rows, classes)
+
+
+def other(outputs: tf.Tensor) -> tf.Tensor:
+    """Return the score of the strongest class that is not predicted, (batch,): what target="other" stands for."""
+    import tensorflow as tf
+
+    if outputs.shape.rank == 1 or outputs.shape[1:].num_elements() == 1:
+        return -tf.abs(tf.reshape(outputs, [-1]))
+    _require_vectors(outputs, "other")
+    return tf.math.top_k(outputs, 2).values[:, 1]
+
+
+def same(outputs: tf.Tensor) -> tf.Tensor:
+    """Return the score of the class that is predicted, (batch,): what target="same" stands for."""
+    import tensorflow as tf
+
+    if outputs.shape.rank == 1 or outputs.shape[1:].num_elements() == 1:
+        return tf.abs(tf.reshape(outputs, [-1]))
+    _require_vectors(outputs, "same")
+    return tf.reduce_max(outputs, axis=1)
+
+
+def _require_vectors(outputs: tf.Tensor, target: str) -> None:
+    if outputs.shape.rank != _VECTORS:
+        raise NotAClass(
+            f"Given target={target!r} for outputs of shape {tuple(outputs.shape)}; it is for outputs (batch, classes). "
+            "Give index tuples, one per sample."
+        )
 
 
 @attrs.frozen
@@ -24,40 +54,80 @@ class Classes:
     sigmoid(z) = softmax(0, z)_1.  An output without a head is read as logits.
 
     labels: whether each entry of a vector is a sigmoid of its own.
+    one_number: whether the output is one number per sample.
+    leaving: whether the index names the class to leave, for the strongest of the others.
+    numbers: whether outputs are numbers and no logits.
     """
 
-    labels: bool
+    labels: bool = False
+    one_number: bool = False
+    leaving: bool = False
+    numbers: bool = False
 
     @classmethod
-    def of(cls, program: Program) -> Classes:
-        """Return the reader for a model, by its head."""
+    def of(cls, program: Program, target: Target, *, numbers: bool) -> Classes:
+        """Return the reader for a model, by its head and the target's form."""
+        from xaicore.engine.target_read import Signed
         from xaicore.inspect.head import head_node
         from xaicore.inspect.kinds import activation_of, head_kind
 
         node = head_node(program.whole)
-        return cls(node is not None and head_kind(activation_of(node.operation)) == "sigmoid")
+        key = program.graph.outputs[0]
+        shape = program.graph.specs.get(key, program.whole.specs[program.whole.outputs[0]]).shape
+        one_number = isinstance(target.spec.read, Signed) or all(n == 1 for n in shape[1:])
+        return cls(
+            labels=node is not None and head_kind(activation_of(node.operation)) == "sigmoid",
+            one_number=one_number,
+            leaving=getattr(target.spec.read, "function", None) is other and not one_number,
+            numbers=numbers,
+        )
 
-    def __call__(self, outputs: tf.Tensor, index: tf.Tensor, *, one_number: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    def index(self, target: Target, outputs: tf.Tensor) -> tf.Tensor:
+        """Return int32 (batch, m): the target's, or for "other" and "same" what the outputs of the samples say."""
+        import tensorflow as tf
+
+        if target.index is not None:
+            return target.index
+        wanted = getattr(target.spec.read, "function", None)
+        if self.one_number:
+            positive = tf.cast(tf.reshape(outputs, [-1]) > 0, tf.int32)[:, None]
+            return 1 - positive if wanted is other else positive
+        if self.labels:
+            raise NotAClass(
+                "Given a target that is the predicted class, or another one, for a model of several sigmoids; its "
+                "labels are no classes of which one is predicted. Give the label to set, an integer."
+            )
+        _require_vectors(outputs, "other" if wanted is other else "same")
+        return tf.argmax(outputs, axis=-1, output_type=tf.int32)[:, None]
+
+    def __call__(self, outputs: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         """Return (logits (rows, classes), class (rows,)), floats of at least 32 bits.
 
         Args:
             outputs: (rows, *shape).
-            index: int32 (rows, m), as ``ParsedTarget.index`` has it: the class, 0 or 1 where the output is one number.
-            one_number: Whether the output is one number per sample.
+            index: int32 (rows, m), as ``index`` returns it: the class, 0 or 1 where the output is one number.
         """
         import tensorflow as tf
 
         if outputs.dtype in {tf.float16, tf.bfloat16}:
             outputs = tf.cast(outputs, tf.float32)
-        if one_number:
-            return _two(tf.reshape(outputs, [-1])), index[:, 0]
+        if self.one_number:
+            z = tf.reshape(outputs, [-1])
+            return (z[:, None], tf.zeros_like(index[:, 0])) if self.numbers else (_two(z), index[:, 0])
         index = tf.ensure_shape(index, [None, outputs.shape.rank - 1])
         rows = tf.range(tf.shape(index)[0])[:, None]
-        if self.labels:
+        if self.labels and not self.numbers:
             return _two(tf.gather_nd(outputs, tf.concat([rows, index], 1))), tf.ones_like(index[:, 0])
-        if outputs.shape.rank > 2:  # noqa: PLR2004  # more than (rows, classes)
+        if outputs.shape.rank > _VECTORS:
             outputs = tf.gather_nd(outputs, tf.concat([rows, index[:, :-1]], 1))
-        return outputs, index[:, -1]
+        return outputs, self._strongest(outputs, index[:, -1]) if self.leaving else index[:, -1]
+
+    def _strongest(self, logits: tf.Tensor, left: tf.Tensor) -> tf.Tensor:
+        """Return the largest of the logits but the one of the class to leave, (rows,)."""
+        import tensorflow as tf
+
+        own = tf.one_hot(left, tf.shape(logits)[1], on_value=True, off_value=False, dtype=tf.bool)
+        return tf.argmax(tf.where(own, tf.constant(float("-inf"), logits.dtype), logits), axis=1, output_type=tf.int32)
 
 
 def _two(z: tf.Tensor) -> tf.Tensor:
@@ -66,28 +136,25 @@ def _two(z: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.zeros_like(z), z], axis=1)
 
 
-def lead(logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Return by how much the target's logit leads the largest of the others, (rows,): the log of their odds."""
-    import tensorflow as tf
-
-    own = tf.one_hot(target, tf.shape(logits)[1], on_value=True, off_value=False, dtype=tf.bool)
-    others = tf.where(own, tf.constant(float("-inf"), logits.dtype), logits)
-    return tf.gather(logits, target, batch_dims=1) - tf.reduce_max(others, axis=1)
-
-
-def require_class(target: object, parsed: ParsedTarget) -> None:
-    """Refuse a target that names no class.
+def require_class(target: object, parsed: ParsedTarget, *, numbers: bool) -> None:
+    """Refuse a target that names no class, and no number of several.
 
     Raises:
         ClassNeeded: no target, or the largest output.
         NotAClass: a function, or a contrast of neurons.
     """
+    from xaicore.engine.target_read import Signed
+
     if target is None or (isinstance(target, str) and target.rpartition(":")[2] == "max"):
+        if numbers and isinstance(parsed.spec.read, Signed):
+            return
         raise ClassNeeded(
             f"Given target={target!r}; a counterfactual needs the class to reach: an integer for all samples, or one "
-            "per sample, (batch,). Where the output is one number per sample, 0 or 1."
+            'per sample, (batch,); "other" for any but the predicted one, "same" for the predicted one. Where the '
+            "output is one number per sample, 0 or 1."
         )
-    if not parsed.spec.needs_index:
+    own = getattr(parsed.spec.read, "function", None) in {other, same}
+    if not (parsed.spec.needs_index or own) or (own and numbers):
         raise NotAClass(
             f"Given target={target!r:.80}; a counterfactual reaches a class: give an integer, or one per sample."
         )

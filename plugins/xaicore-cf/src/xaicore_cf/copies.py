@@ -8,18 +8,18 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from xaicore.protocols import Tensors
+    from xaicore_cf.box import Box
     from xaicore_cf.counterfactual import Counterfactual
-    from xaicore_cf.samples import Box
 
 
 class Copies(NamedTuple):
     """What changes, one row per copy.
 
-    x, kept: (rows, features), where the copy is, and the best that it has met: while it has met nothing valid, the
+    x: (rows, features), where the copy is.  kept: the best that it has met; while it has met nothing valid, the
     point of smallest prediction cost.  distance: cost of ``kept``, infinite before anything valid.  effort: its
-    prediction cost before that.  weight: C.  scale: factor on the steps.  inside: whether it was valid last.
-    left, since: how often it has left the class, and how many iterations it has made, since it came nearer.
-    steps: iterations so far, int32.  optimizer: the optimizer's state.
+    prediction cost before that.  weight: C.  found: C where ``kept`` was met.  scale: factor on the steps.
+    inside: whether it was valid last.  left, since: how often it has left the class, and how many iterations it has
+    made, since it came nearer.  steps: iterations so far, int32.  optimizer: the optimizer's state.
     """
 
     x: tf.Tensor
@@ -27,6 +27,7 @@ class Copies(NamedTuple):
     distance: tf.Tensor
     effort: tf.Tensor
     weight: tf.Tensor
+    found: tf.Tensor
     scale: tf.Tensor
     inside: tf.Tensor
     left: tf.Tensor
@@ -38,38 +39,51 @@ class Copies(NamedTuple):
 class Given(NamedTuple):
     """What does not change.
 
-    original: (rows, features).  index: int32 (rows, m), the target's.  weight: (rows,), the C to begin with.
+    original: (rows, features).  baseline: where distances are measured from, the original but for pertinent positives;
+    for pertinent negatives what features move away from.  index: int32 (rows, m), the target's.
+    weight: (rows,), the C to begin with.
     """
 
     original: tf.Tensor
+    baseline: tf.Tensor
     index: tf.Tensor
     weight: tf.Tensor
+
+    def origin(self, box: Box) -> tf.Tensor:
+        """Return where the cost of a candidate is measured from, (rows, features)."""
+        return self.baseline if box.pertinent == "positive" else self.original
 
 
 class Seen(NamedTuple):
     """What the model says at a point: logits (rows, classes), class to reach (rows,), slope (rows, features).
 
     slope: the gradient of the prediction cost by way of the model.
+    met: bool (rows,), where a predicate of the user says what is valid; else None.
     """
 
     logits: tf.Tensor
     target: tf.Tensor
     slope: tf.Tensor
+    met: tf.Tensor | None = None
 
 
-def spread(settings: Counterfactual, x: tf.Tensor, index: tf.Tensor) -> Given:
-    """Return what is given to the copies: those of one sample one behind the other, start by start, C by C."""
+def spread(settings: Counterfactual, x: tf.Tensor, index: tf.Tensor, baseline: tf.Tensor | None = None) -> Given:
+    """Return what is given to the copies, sample by sample: start by start, C by C, and the n that go together."""
     import tensorflow as tf
 
-    weights = tf.tile(tf.constant(settings.C, x.dtype), [settings.starts * tf.shape(x)[0]])
-    return Given(tf.repeat(x, settings.copies, axis=0), tf.repeat(index, settings.copies, axis=0), weights)
+    weights = tf.repeat(tf.constant(settings.C, x.dtype), settings.n)
+    weights = tf.tile(weights, [settings.starts * tf.shape(x)[0]])
+    around = x if baseline is None else baseline
+    rows = (tf.repeat(tensor, settings.copies, axis=0) for tensor in (x, around, index))
+    return Given(*rows, weights)
 
 
 def start(settings: Counterfactual, given: Given, box: Box, ids: tf.Tensor) -> Copies:
     """Return the copies before the first iteration, inside the box."""
     import tensorflow as tf
 
-    x, weight = box.hold(_scattered(settings, given.original, ids), given.original), given.weight
+    x = box.hold(_scattered(settings, given.original, ids), given.original, given.baseline)
+    weight = given.weight
     never = tf.fill(tf.shape(weight), tf.constant(float("inf"), x.dtype))
     none = tf.zeros_like(weight, tf.int32)
     return Copies(
@@ -78,6 +92,7 @@ def start(settings: Counterfactual, given: Given, box: Box, ids: tf.Tensor) -> C
         distance=never,
         effort=never,
         weight=weight,
+        found=weight,
         scale=tf.ones_like(weight),
         inside=tf.zeros_like(weight, tf.bool),
         left=none,
@@ -88,41 +103,50 @@ def start(settings: Counterfactual, given: Given, box: Box, ids: tf.Tensor) -> C
 
 
 def _scattered(settings: Counterfactual, x: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
-    """Return where the copies of x begin: those of the first start at x, the others around it."""
+    """Return where the copies of x begin: the first of the first start at x, the others around it."""
     import tensorflow as tf
 
     from xaicore.engine.random import normal
 
-    if settings.starts == 1:
+    if settings.starts == settings.n == 1:
         return x
-    draws = tf.tile(tf.repeat(tf.range(settings.starts), len(settings.C)), tf.shape(ids))
+    # The same draws with every C: start by start, and in it one for each of the n.
+    one = tf.reshape(tf.range(settings.starts * settings.n), [settings.starts, 1, settings.n])
+    draws = tf.tile(tf.reshape(tf.tile(one, [1, len(settings.C), 1]), [-1]), tf.shape(ids))
     size = tf.stack([x.shape[1] or tf.shape(x)[1]])
     around = normal(tf.repeat(ids, settings.copies), seed=settings.seed, draw=draws, shape=size, dtype=x.dtype)
     return tf.where(draws[:, None] > 0, x + tf.constant(settings.noise, x.dtype) * around, x)
 
 
 class Best(NamedTuple):
-    """The best copy of each sample.
+    """The best copies of each sample.
 
-    kept: (batch, features).  valid: bool (batch,).  steps: int32 (batch,), of the copy that took the most.
+    kept: (batch, n, features).  valid: bool (batch,), whether the n were valid at the same time.
+    weight: (batch,), the C they were met with.  steps: int32 (batch,), of the copy that took the most.
     """
 
     kept: tf.Tensor
     valid: tf.Tensor
+    weight: tf.Tensor
     steps: tf.Tensor
 
 
-def best(copies: Copies, count: int) -> Best:
-    """Return of ``count`` copies of each sample the nearest valid one, else the one of smallest prediction cost."""
+def best(copies: Copies, count: int, n: int = 1) -> Best:
+    """Return of ``count`` copies of each sample the nearest valid n, else those of smallest prediction cost."""
     import tensorflow as tf
 
     def by_sample(t: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(t, tf.concat([[-1, count], tf.shape(t)[1:]], 0))
+        return tf.reshape(t, tf.concat([[-1, count // n, n], tf.shape(t)[1:]], 0))
 
-    distance = by_sample(copies.distance)
+    distance = by_sample(copies.distance)[:, :, 0]  # the same for the n that go together
     valid = tf.reduce_any(tf.math.is_finite(distance), axis=1)
-    chosen = tf.where(valid, tf.argmin(distance, axis=1), tf.argmin(by_sample(copies.effort), axis=1))
+    effort = by_sample(copies.effort)[:, :, 0]
+    chosen = tf.where(valid, tf.argmin(distance, axis=1), tf.argmin(effort, axis=1))
     kept = tf.gather(by_sample(copies.kept), chosen, batch_dims=1)
+    weight = tf.gather(by_sample(copies.found)[:, :, 0], chosen, batch_dims=1)
     return Best(
-        tf.ensure_shape(kept, [None, *copies.kept.shape[1:]]), valid, tf.reduce_max(by_sample(copies.steps), axis=1)
+        tf.ensure_shape(kept, [None, n, *copies.kept.shape[1:]]),
+        valid,
+        weight,
+        tf.reduce_max(by_sample(copies.steps), axis=[1, 2]),
     )

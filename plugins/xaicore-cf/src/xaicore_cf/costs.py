@@ -1,6 +1,6 @@
-"""Costs of a candidate, per sample: how far it is from the input, and how far the model is from the target class.
+"""Costs of a candidate, per sample: what they share, and the two norms.
 
-A cost is called as ``cost(x, original=, outputs=, target=) -> (batch,)``:
+The search calls a cost as ``cost(x, original=, outputs=, target=) -> (batch,)``:
 
     x, original   (batch, *features), a floating type
     outputs       (batch, classes), logits; a sigmoid's logit z is given as the two logits (0, z)
@@ -9,23 +9,26 @@ A cost is called as ``cost(x, original=, outputs=, target=) -> (batch,)``:
 ``reads`` tells which it depends on: {"inputs"}, {"outputs"}, or both.
 A cost with a kink at x = original, as a norm has, tells its slope there, ``kink(x) -> like x``: the search lets a
 feature leave the original value only where the rest of the objective is steeper than that.
+A cost of outputs may tell when it is content, ``met(outputs, target) -> bool (batch,)``, and with ``numbers = True`` it
+gets the outputs as they are: see ``xaicore_cf.outcomes``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import attrs
 
-from xaicore.declaration import part
 from xaicore.errors import InvalidParameter
-from xaicore.values import Array, numeric_or_array, real
+from xaicore.values import Array, numeric_or_array
+from xaicore_cf.errors import CostIncomplete
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from xaicore.protocols import CostFunction
+
+INPUTS, OUTPUTS = frozenset({"inputs"}), frozenset({"outputs"})
 
 
 class Named:
@@ -38,11 +41,67 @@ class Named:
         return expression_of(self)
 
 
-INPUTS, OUTPUTS = frozenset({"inputs"}), frozenset({"outputs"})
+class Known(NamedTuple):
+    """What a cost is told beside the candidate; see the module."""
+
+    original: tf.Tensor
+    outputs: tf.Tensor
+    target: tf.Tensor
+
+
+class Cost(Named):
+    """Base of our costs: each defines ``of(x, known) -> (batch,)`` and ``reads``.
+
+    A search gives what a cost reads; alone it is called with arrays or tensors by keyword, CEML's names taken too:
+    ``get_cost("cf.l1")(x, x_orig=x0)``, ``get_cost("cf.nll")(x, outputs=logits, y_target=labels)``.
+    """
+
+    reads: ClassVar[frozenset[str]] = INPUTS
+
+    def of(self, x: tf.Tensor, known: Known) -> tf.Tensor:
+        """Return (batch,)."""
+        raise NotImplementedError(f"{type(self).__qualname__} has to define `of(x, known)`.")
+
+    def __call__(
+        self,
+        x: Any,
+        *,
+        original: Any = None,
+        outputs: Any = None,
+        target: Any = None,
+        x_orig: Any = None,
+        y_target: Any = None,
+    ) -> tf.Tensor:
+        """Return (batch,).
+
+        Raises:
+            CostIncomplete: the cost reads what was not given.
+        """
+        import tensorflow as tf
+
+        given = {
+            "original": x_orig if original is None else original,
+            "outputs": outputs,
+            "target": y_target if target is None else target,
+        }
+        needed = {"original"} if reads(self) == INPUTS else {"outputs", "target"}
+        needed |= {"original"} if "inputs" in reads(self) else set()
+        lacking = sorted(name for name in needed if given[name] is None)
+        if lacking:
+            raise CostIncomplete(
+                f"{type(self).__name__} was called without {' and '.join(lacking)}; give original= (or x_orig=), like "
+                "x; outputs=, (batch, classes) logits; target= (or y_target=), (batch,) integers."
+            )
+        x = tf.convert_to_tensor(x)
+        original = x if given["original"] is None else tf.convert_to_tensor(given["original"], x.dtype)
+        nothing = tf.zeros(tf.shape(x)[:1], tf.int32)
+        outputs = nothing if outputs is None else tf.convert_to_tensor(outputs)
+        wanted = nothing if given["target"] is None else tf.convert_to_tensor(given["target"])
+        return self.of(x, Known(original, outputs, wanted))
 
 
 @attrs.frozen
-class L1(Named):
+class L1(Cost):
     """``sum_i |x_i - original_i| / mad_i``.
 
     Args:
@@ -53,19 +112,17 @@ class L1(Named):
         InvalidParameter: an entry of ``mad`` is not positive, or there are not as many as features.
     """
 
-    reads: ClassVar[frozenset[str]] = INPUTS
-
     mad: float | Array = attrs.field(default=1.0, converter=numeric_or_array)
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be divided by."""
         require_positive("mad", self.mad, "A feature that hardly varies has none; give it 1, or hold it by features=.")
 
-    def __call__(self, x: tf.Tensor, *, original: tf.Tensor, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:  # noqa: ARG002  # costs have one signature
+    def of(self, x: tf.Tensor, known: Known) -> tf.Tensor:
         """Return (batch,)."""
         import tensorflow as tf
 
-        return tf.reduce_sum(tf.abs(flat(x - original)) * self._slopes(x), axis=1)
+        return tf.reduce_sum(tf.abs(flat(x - known.original)) * self._slopes(x), axis=1)
 
     def kink(self, x: tf.Tensor) -> tf.Tensor:
         """Return 1 / mad, like x."""
@@ -78,110 +135,14 @@ class L1(Named):
 
 
 @attrs.frozen
-class L2(Named):
+class L2(Cost):
     """``sum_i (x_i - original_i)^2``, the squared Euclidean distance."""
 
-    reads: ClassVar[frozenset[str]] = INPUTS
-
-    def __call__(self, x: tf.Tensor, *, original: tf.Tensor, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:  # noqa: ARG002  # costs have one signature
+    def of(self, x: tf.Tensor, known: Known) -> tf.Tensor:
         """Return (batch,)."""
         import tensorflow as tf
 
-        return tf.reduce_sum(tf.square(flat(x - original)), axis=1)
-
-
-@attrs.frozen
-class NegativeLogLikelihood(Named):
-    """``-log p_t = log sum_j exp z_j - z_t``, computed from logits: finite and steep where p_t underflows."""
-
-    reads: ClassVar[frozenset[str]] = OUTPUTS
-
-    def __call__(self, x: tf.Tensor, *, original: tf.Tensor, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:  # noqa: ARG002  # costs have one signature
-        """Return (batch,)."""
-        import tensorflow as tf
-
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=target, logits=outputs)
-
-
-@attrs.frozen
-class SquaredError(Named):
-    """``(p_t - value)^2`` with p_t the probability of the target class: Wachter et al. 2017, eq. 1 on a probability.
-
-    Args:
-        value: The probability to reach, from 0 to 1.
-    """
-
-    reads: ClassVar[frozenset[str]] = OUTPUTS
-
-    value: float = attrs.field(default=1.0, converter=real(minimum=0, maximum=1))
-
-    def __call__(self, x: tf.Tensor, *, original: tf.Tensor, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:  # noqa: ARG002  # costs have one signature
-        """Return (batch,)."""
-        import tensorflow as tf
-
-        return tf.square(probability(outputs, target) - tf.constant(self.value, outputs.dtype))
-
-
-def _terms(terms: Iterable[CostFunction]) -> tuple[CostFunction, ...]:
-    """Return the terms; a sum inside is written out."""
-    return tuple(one for term in terms for one in (term.terms if isinstance(term, WeightedSum) else (term,)))
-
-
-@attrs.frozen
-class WeightedSum(Named):
-    """The sum of costs, written ``cost + cost``."""
-
-    terms: tuple[CostFunction, ...] = part("cost", many=True, converter=_terms)
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse a sum of fewer than two, which cannot be written."""
-        if len(self.terms) <= 1:
-            raise InvalidParameter(f"Given a sum of {len(self.terms)} costs; expected at least two, cost + cost.")
-
-    @property
-    def reads(self) -> frozenset[str]:
-        """What any of the terms depends on."""
-        return frozenset().union(*(reads(term) for term in self.terms))
-
-    def __call__(self, x: tf.Tensor, *, original: tf.Tensor, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        """Return (batch,)."""
-        import tensorflow as tf
-
-        return tf.add_n([term(x, original=original, outputs=outputs, target=target) for term in self.terms])
-
-    def kink(self, x: tf.Tensor) -> tf.Tensor | None:
-        """Return the sum of the terms' slopes at the original, like x; None where all are smooth."""
-        import tensorflow as tf
-
-        slopes = [slope for slope in (kink(term, x) for term in self.terms) if slope is not None]
-        return tf.add_n(slopes) if slopes else None
-
-
-@attrs.frozen
-class Weighted(Named):
-    """A cost times a number of at least 0, written ``number * cost``."""
-
-    factor: float = attrs.field(converter=real(minimum=0))
-    term: CostFunction = part("cost")
-
-    @property
-    def reads(self) -> frozenset[str]:
-        """What the term depends on."""
-        return reads(self.term)
-
-    def __call__(self, x: tf.Tensor, *, original: tf.Tensor, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        """Return (batch,)."""
-        import tensorflow as tf
-
-        cost = self.term(x, original=original, outputs=outputs, target=target)
-        return tf.constant(self.factor, cost.dtype) * cost
-
-    def kink(self, x: tf.Tensor) -> tf.Tensor | None:
-        """Return the term's slope at the original times the factor, like x; None where it is smooth."""
-        import tensorflow as tf
-
-        slope = kink(self.term, x)
-        return None if slope is None else tf.constant(self.factor, x.dtype) * slope
+        return tf.reduce_sum(tf.square(flat(x - known.original)), axis=1)
 
 
 def reads(cost: CostFunction) -> frozenset[str]:
@@ -193,13 +154,6 @@ def kink(cost: CostFunction, x: tf.Tensor) -> tf.Tensor | None:
     """Return the slope of a cost's kink at x = original, like x; None for a smooth cost."""
     own = getattr(cost, "kink", None)
     return None if own is None else own(x)
-
-
-def probability(outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Return the softmax of logits (batch, classes) at the target (batch,)."""
-    import tensorflow as tf
-
-    return tf.gather(tf.nn.softmax(outputs), target, batch_dims=1)
 
 
 def per_feature(name: str, value: float | Array, x: tf.Tensor) -> tf.Tensor:

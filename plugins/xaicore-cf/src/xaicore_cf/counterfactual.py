@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
 from xaicore.analyzer import AnalyzerBase
 from xaicore.declaration import part
 from xaicore.errors import InvalidParameter
-from xaicore.protocols import Attribution, CostFunction, Optimizer
-from xaicore.values import Array, integer, numeric_or_array, optional, real
-from xaicore_cf.classes import Classes, require_class
-from xaicore_cf.copies import Seen, best, spread, start
-from xaicore_cf.costs import INPUTS, L2, NegativeLogLikelihood, reads
+from xaicore.values import Array, choice, flag, integer, numeric_or_array, optional, real
+from xaicore_cf import features as said
+from xaicore_cf.algebra import with_data
+from xaicore_cf.box import box_of
+from xaicore_cf.classes import Classes, other, require_class, same
+from xaicore_cf.copies import best, spread, start
+from xaicore_cf.costs import INPUTS, L2, reads
+from xaicore_cf.data import samples
+from xaicore_cf.errors import CounterfactualNotFound
+from xaicore_cf.hosted import HostSearch, is_hosted
+from xaicore_cf.judge import Judge
 from xaicore_cf.optimizers import Adam
-from xaicore_cf.samples import box_of, join, split
+from xaicore_cf.outcomes import Logistic
+from xaicore_cf.predictions import look_at, predicted
+from xaicore_cf.results import result
+from xaicore_cf.samples import join
 from xaicore_cf.search import Search
 
 if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
     from xaicore.engine.program import Program
     from xaicore.engine.target import ParsedTarget, Target
-    from xaicore.protocols import Step, Tensors
-    from xaicore_cf.search import Look
+    from xaicore.explanation import Explanation
+    from xaicore.protocols import Attribution, CostFunction, Optimizer, Step, Tensors
 
 
 def _weights(value: Any, instance: Any, field: Any) -> tuple[float, ...]:
@@ -36,17 +47,10 @@ def _weights(value: Any, instance: Any, field: Any) -> tuple[float, ...]:
     return tuple(single(one, instance, field) for one in values)
 
 
-def _features(value: Any) -> Array | None:
-    if value is None:
-        return None
-    found = value if isinstance(value, Array) else Array(value)
-    whole = found.data.dtype.kind in "iu" and found.data.size and found.data.min() >= 0
-    if not whole and not (found.data.dtype == bool and found.data.any()):
-        raise InvalidParameter(
-            f"Given features={value!r:.80}; expected indices of the flattened sample that may change, from 0 and at "
-            "least one, or booleans shaped like a sample with at least one True."
-        )
-    return found
+def _predicate(value: Any) -> Any:
+    if value is not None and not callable(value):
+        raise InvalidParameter(f"Given done={value!r:.80}; expected a function: outputs (batch, ...) -> bool (batch,).")
+    return value
 
 
 @attrs.frozen(str=False)
@@ -57,51 +61,80 @@ class Counterfactual(AnalyzerBase):
 
     A candidate is valid where the model predicts t for it, checked by the model on the very numbers that are returned.
     The target of ``explain`` is the class to reach: an integer, or one per sample; 0 or 1 where the output is one
-    number; for a sigmoid on several labels, the label to set.  Numbers of a regression are no targets yet.
+    number; for a sigmoid on several labels, the label to set; "other" for any class but the predicted one, "same" for
+    the predicted one.  For a regression, ``prediction=cf.interval(low=, high=)`` and the index of the output; a
+    probability to reach is ``cf.squared_error(value=)`` with ``tol``; any other condition is ``done``.
 
     Departures from the paper: C weighs the cost and not the prediction, all C are tried at the same time, and C is
-    adapted in both directions.
+    adapted in both directions, but by optimizers of the host, which keep it and then look between the sample and the
+    nearest valid point that they have met.
 
-    The result: ``attributions`` = counterfactual - x, ``scores`` the target's logit at x, and of every sample
-    ``counterfactuals`` (like x; of a model with several inputs ``counterfactuals_<input>``), ``valid`` (bool; where it
-    is False the candidate of smallest prediction cost is returned), ``distance`` (the cost of the counterfactual, C
-    left out), ``iterations`` (until the last of its copies left the loop).
+    The result: ``attributions`` = counterfactual - x (pertinent positives: - baseline), ``scores`` the target's score
+    at x, and of every sample ``counterfactuals`` (like x; of a model with several inputs ``counterfactuals_<input>``),
+    ``outputs`` (what the model predicts for them), ``valid`` (where it is False the candidate of smallest prediction
+    cost is returned), ``already`` (valid before anything changed; it is returned unchanged), ``distance`` (the cost,
+    C left out), ``l1`` and ``l2`` (sum of |changes|, root of their sum of squares), ``C`` (in force where it was met),
+    ``iterations`` (until the last of its copies left the loop; of the host, how often a copy asked the model).
+    With n above 1 these have an axis of n behind the sample's, the nearest first, but for ``already``, ``C`` and
+    ``iterations``; attributions are those of the first.
 
     Args:
         cost: Distance from the input.  prediction: What draws the output to the target.  optimizer: How to descend.
         C: Weights of the cost to begin with; each sample is searched once with each.
         growth: Factor on C for each iteration: times it where the candidate is valid, divided by it where not, less
             as the steps get smaller.  1 leaves C as it is.
-        features: What may change: indices of the flattened sample (inputs one behind the other), or booleans like a
-            sample.  The rest stays equal to the bit.
-        low: Lower bound of the features that may change, a number or an array that broadcasts to a sample.
-        high: Upper bound.
+        features: What may change: indices of the flattened sample (inputs one behind the other), names, or booleans
+            like a sample.  The rest stays equal to the bit.
+        bounds: (low, high) of the features that may change: numbers, arrays that broadcast to a sample, or None.
+        monotone: {feature: 1} may only grow, {feature: -1} only shrink.
+        categories: Lists of features of which one is 1 and the others are 0, in the sample and in the counterfactual.
+        integers: Features that change by whole numbers, or {feature: step} by multiples of a step.
+        names: Of the features of the flattened sample; the name of an input stands for all of its features.
+        n: Counterfactuals of each sample, found together.  diversity: What keeps them apart; None: cf.diversity.
+        pertinent: "positive": between the baseline and x, near the baseline: what of x suffices.  "negative": only away
+            from the baseline: what has to be absent.  Dhurandhar et al. 2018.
+        baseline: The value of a feature that says nothing, a number or what broadcasts to a sample.
+        done: Instead of the class: a function of the model's outputs (batch, ...) -> bool (batch,), tensors.
         margin: By how much the target's logit has to lead the others, so that rounding in another batch does not turn
             the prediction.
-        tol: The probability of the target may miss 1 by this much; 1 asks for the prediction only.
+        tol: The probability of the target may miss 1, or the value to reach, by this much; 1 asks for the prediction.
         patience: How often a copy may leave the class without having come nearer in it; then its steps are halved.
         halvings: After this many a copy is done.
         max_iter: Most iterations.
         starts: How often each sample is searched with each C: first from x, then from ``x + noise * N(0, 1)``.
         noise: Standard deviation of the further starts, in units of the input.
         seed: With the sample's id and the number of the start it fixes the noise, whatever the batch.
+        reference: Data for costs that know data and have none of their own, (m, *features); ``labels`` their classes.
+            ``fit(model, data)`` gives both.
+        raise_on_failure: Raise CounterfactualNotFound, which holds the result, where a sample has no valid one.
 
     Raises:
         ClassNeeded, NotAClass: no class to reach in the target.
         FixedBatch: the model takes batches of one size only.
+        UnknownFeature: a name is none of a feature.
         InvalidParameter: a parameter does not fit the model, or ``cost`` does not read the inputs alone.
     """
 
+    own_targets: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"other": other, "same": same}
+
     cost: CostFunction = part("cost", factory=L2)
-    prediction: CostFunction = part("cost", factory=NegativeLogLikelihood)
+    prediction: CostFunction = part("cost", factory=Logistic)
     optimizer: Optimizer = part("optimizer", factory=Adam)
     C: tuple[float, ...] = attrs.field(
         default=(1.0, 0.1, 0.01), converter=attrs.Converter(_weights, takes_self=True, takes_field=True)
     )
     growth: float = attrs.field(default=1.05, converter=real(minimum=1))
-    features: Array | None = attrs.field(default=None, converter=_features)
-    low: float | Array | None = attrs.field(default=None, converter=optional(numeric_or_array))
-    high: float | Array | None = attrs.field(default=None, converter=optional(numeric_or_array))
+    features: Array | tuple[int | str, ...] | None = attrs.field(default=None, converter=said.free)
+    bounds: tuple[float | Array | None, float | Array | None] = attrs.field(default=None, converter=said.bounds)
+    monotone: tuple[tuple[int | str, int], ...] = attrs.field(default=(), converter=said.directions)
+    categories: tuple[tuple[int | str, ...], ...] = attrs.field(default=(), converter=said.groups)
+    integers: tuple[tuple[int | str, float], ...] = attrs.field(default=(), converter=said.steps)
+    names: tuple[str, ...] = attrs.field(default=(), converter=said.names)
+    n: int = attrs.field(default=1, converter=integer(minimum=1))
+    diversity: CostFunction | None = part("cost", default=None)
+    pertinent: str | None = attrs.field(default=None, converter=optional(choice("positive", "negative")))
+    baseline: float | Array = attrs.field(default=0.0, converter=numeric_or_array)
+    done: Callable[[Any], Any] | None = attrs.field(default=None, converter=_predicate)
     margin: float = attrs.field(default=1e-3, converter=real(minimum=0))
     tol: float = attrs.field(default=1.0, converter=real(above=0, maximum=1))
     patience: int = attrs.field(default=2, converter=integer(minimum=1))
@@ -110,10 +143,13 @@ class Counterfactual(AnalyzerBase):
     starts: int = attrs.field(default=1, converter=integer(minimum=1))
     noise: float = attrs.field(default=0.1, converter=real(minimum=0))
     seed: int = attrs.field(default=0, converter=integer(minimum=0))
+    reference: Array | None = attrs.field(default=None, converter=optional(samples))
+    labels: Array | None = attrs.field(default=None, converter=optional(Array))
+    raise_on_failure: bool = attrs.field(default=False, converter=flag)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse costs in each other's place, and an empty box."""
-        if reads(self.cost) != INPUTS:
+        """Refuse costs in each other's place, and copies that would be the same."""
+        if reads(self.cost) != INPUTS or getattr(self.cost, "among", False):
             raise InvalidParameter(
                 f"Given cost={self.cost}; expected a cost of the inputs alone, such as cf.l1 or cf.l2."
             )
@@ -121,12 +157,50 @@ class Counterfactual(AnalyzerBase):
             raise InvalidParameter(
                 f"Given prediction={self.prediction}; expected a cost of the outputs, such as cf.nll."
             )
-        _check_bounds(self.low, self.high)
+        if self.diversity is not None and not getattr(self.diversity, "among", False):
+            raise InvalidParameter(
+                f"Given diversity={self.diversity}; expected a cost of several candidates, such as cf.diversity."
+            )
+        if self.n > 1 and self.noise == 0:
+            raise InvalidParameter(f"Given n={self.n} and noise=0; {self.n} searches from one point find the same.")
+        if self.n > 1 and is_hosted(self.optimizer):
+            raise InvalidParameter(
+                f"Given n={self.n} and optimizer={self.optimizer}; several that are found together take an optimizer "
+                "of the loop, such as cf.adam."
+            )
 
     @property
     def copies(self) -> int:
         """How often each sample is searched."""
-        return self.starts * len(self.C)
+        return self.starts * len(self.C) * self.n
+
+    @property
+    def needs_gradient(self) -> bool:
+        """Whether the model has to have a gradient."""
+        return bool(getattr(self.optimizer, "uses_gradient", True))
+
+    def fit(self, model: keras.Model, data: Any) -> Counterfactual:
+        """Return the search with data for its costs, and the classes that the model predicts for them.
+
+        Args:
+            model: The model that is to be explained.
+            data: Samples as the model takes them, (m, *features).
+
+        Raises:
+            InputMistake: the model does not take such data.
+        """
+        import numpy as np
+
+        from xaicore.inspect.inputs import check_inputs
+
+        bound = self.bind(model)
+        arrays = check_inputs(bound.input_specs, bound.input_structure, data).leaves
+        flat = np.concatenate([one.reshape(len(one), -1) for one in arrays], axis=1)
+        outputs = predicted(model, bound.input_structure, arrays)
+        if outputs is None or outputs.ndim != 2:  # noqa: PLR2004  # (m, classes)
+            return attrs.evolve(self, reference=flat)
+        classes = (outputs[:, 0] > _middle(model)).astype(int) if outputs.shape[1] == 1 else outputs.argmax(1)
+        return attrs.evolve(self, reference=flat, labels=classes)
 
     def passes(self, inner: float) -> float:
         """Return the passes of a search whose copies all stay to the end."""
@@ -134,68 +208,60 @@ class Counterfactual(AnalyzerBase):
 
     def check_target(self, target: object, parsed: ParsedTarget) -> None:
         """Refuse a target that names no class to reach."""
-        require_class(target, parsed)
+        require_class(target, parsed, numbers=self._numbers)
+
+    @property
+    def _numbers(self) -> bool:
+        return bool(getattr(self.prediction, "numbers", False))
+
+    def warn_about(self, explanation: Explanation) -> None:
+        """Raise CounterfactualNotFound where that is asked for and a sample has no valid counterfactual."""
+        valid = explanation["valid"]
+        if self.raise_on_failure and not valid.all():
+            lost = (~valid).reshape(len(valid), -1).any(1).nonzero()[0]
+            raise CounterfactualNotFound(
+                f"{len(lost)} of {len(valid)} samples have no valid counterfactual ({', '.join(map(str, lost[:8]))}, "
+                "...). The error's `explanation` holds the best effort. Free more features, widen bounds, take smaller "
+                "C, more iterations, or several starts.",
+                explanation,
+            )
 
     def attribute(self, program: Program) -> Step:
         """Return the step: one forward, and the search."""
-        from xaicore.engine.target_read import Signed
+        import numpy as np
 
-        box = box_of(program.graph, self.features, self.low, self.high)
-        classes = Classes.of(program)
+        from xaicore_cf.features import Layout
+
+        box = box_of(program.graph, self)
+        settings = attrs.evolve(self, cost=with_data(self.cost, self.reference, self.labels))
+        around = None if self.pertinent is None else Layout.of(program.graph).spread("baseline", self.baseline)
 
         def step(inputs: Tensors, target: Target, ids: tf.Tensor) -> Attribution:
-            x = join(inputs)
-            given = spread(self, x, target.index)
-            look = _look(self.prediction, program, classes, inputs, one_number=isinstance(target.spec.read, Signed))
-            found = best(Search(self, box, look).run(start(self, given, box, ids), given), self.copies)
-            nothing = target.index[:, 0]  # a distance reads no outputs
-            distance = self.cost(found.kept, original=x, outputs=nothing, target=nothing)
-            changed = split(found.kept, inputs)
-            extras = {"valid": found.valid, "distance": distance, "iterations": found.steps}
-            extras |= dict(zip(_names(program.graph.input_names), changed, strict=True))
-            away = tuple(c - i for c, i in zip(changed, inputs, strict=True))
-            return Attribution(away, target(program.outputs(inputs)), extras)
+            import tensorflow as tf
+
+            x, outputs = join(inputs), program.outputs(inputs)
+            classes = Classes.of(program, target, numbers=self._numbers)
+            index = classes.index(target, outputs)
+            # Shapes and dtypes alone where they say all: the host judges outside of this graph.
+            fixed = all(None not in one.shape[1:] for one in inputs)
+            like = tuple(tf.TensorSpec(one.shape, one.dtype) for one in inputs) if fixed else inputs
+            look = look_at(settings, program, classes, like, sloped=self.needs_gradient)
+            judge = Judge(settings, box, look)
+            baseline = None if around is None else tf.zeros_like(x) + tf.constant(np.asarray(around), x.dtype)
+            given = spread(settings, x, index, baseline)
+            if is_hosted(settings.optimizer):
+                found = HostSearch(judge).run(start(settings, given, box, ids), given, ids)
+            else:
+                found = Search(judge).run(start(settings, given, box, ids), given)
+            of_sample = spread(attrs.evolve(settings, C=1.0, starts=1), x, index, baseline)
+            return result(judge, program, best(found, settings.copies, self.n), of_sample, inputs, target(outputs))
 
         return step
 
 
-def _names(inputs: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names under which the counterfactuals of the inputs are found."""
-    return ("counterfactuals",) if len(inputs) == 1 else tuple(f"counterfactuals_{name}" for name in inputs)
+def _middle(model: keras.Model) -> float:
+    """Return where the two classes of one number meet: 1/2 behind a sigmoid, else 0."""
+    from xaicore.inspect.head import head_node
+    from xaicore.inspect.read import read_graph
 
-
-def _look(prediction: CostFunction, program: Program, classes: Classes, inputs: Tensors, *, one_number: bool) -> Look:
-    """Return the function (x, original, index) -> what the model says at x: one forward and one backward sweep."""
-
-    def look(x: tf.Tensor, original: tf.Tensor, index: tf.Tensor) -> Seen:
-        import tensorflow as tf
-
-        def slope(outputs: tf.Tensor) -> tf.Tensor:
-            """Return the gradient of the prediction cost by the outputs: what the backward sweep brings to x."""
-            with tf.GradientTape() as tape:
-                tape.watch(outputs)
-                logits, target = classes(outputs, index, one_number=one_number)
-                cost = prediction(x, original=original, outputs=tf.cast(logits, x.dtype), target=target)
-            return tape.gradient(cost, outputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-
-        pulled = program.pull(split(x, inputs), lambda outputs: outputs, initial=slope)
-        logits, target = classes(pulled.scores, index, one_number=one_number)
-        return Seen(tf.cast(logits, x.dtype), target, tf.cast(join(pulled.relevance), x.dtype))
-
-    return look
-
-
-def _check_bounds(low: float | Array | None, high: float | Array | None) -> None:
-    import numpy as np
-
-    for name, bound in (("low", low), ("high", high)):
-        if bound is not None and np.isnan(np.asarray(bound)).any():
-            raise InvalidParameter(f"Given {name} with NaN; expected numbers, infinite ones where there is no bound.")
-    if low is None or high is None:
-        return
-    try:
-        crossed = np.asarray(low) > np.asarray(high)
-    except ValueError as error:
-        raise InvalidParameter(f"Given low and high of shapes that do not fit together ({error}).") from error
-    if crossed.any():
-        raise InvalidParameter("Given low above high somewhere; expected low <= high for every feature.")
+    return 0.0 if head_node(read_graph(model, {})) is None else 0.5

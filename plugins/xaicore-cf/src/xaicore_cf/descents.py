@@ -8,7 +8,8 @@ import attrs
 
 from xaicore.errors import InvalidParameter
 from xaicore.values import Array, flag, numeric_or_array, real
-from xaicore_cf.costs import Named, per_feature, require_positive
+from xaicore_cf.costs import per_feature, require_positive
+from xaicore_cf.minimize import Descent
 from xaicore_cf.optimizers import Adam
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen
-class Sgd(Named):
+class Sgd(Descent):
     """``b <- momentum b + g``, step = -learning_rate b; with ``nesterov``, -learning_rate (g + momentum b).
 
     Polyak 1964; Sutskever et al. 2013, eqs. 1 to 4.
@@ -56,7 +57,7 @@ class Sgd(Named):
 
 
 @attrs.frozen
-class RmsProp(Named):
+class RmsProp(Descent):
     """``v <- rho v + (1 - rho) g^2``, step = -learning_rate g / (sqrt(v) + epsilon): Tieleman and Hinton 2012.
 
     Args:

@@ -1,41 +1,26 @@
-"""Further costs of a candidate: distances that know the data, margins, and sums by name.
-
-Called as ``cost(x, original=, outputs=, target=) -> (batch,)``; see ``xaicore_cf.costs``.
-"""
+"""Further distances of a candidate from the input.  See ``xaicore_cf.costs``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 import attrs
 
-from xaicore.declaration import part
 from xaicore.errors import InvalidParameter
-from xaicore.values import Array, real
-from xaicore_cf.classes import lead
-from xaicore_cf.costs import INPUTS, L1, L2, OUTPUTS, Named, NegativeLogLikelihood, flat, kink, reads
+from xaicore.values import Array, optional, real
+from xaicore_cf.costs import L1, L2, Cost, Known, flat
+from xaicore_cf.data import need, samples
 
 if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
-    from xaicore.protocols import CostFunction
-
-
-def _rows(value: Any) -> Array:
-    found = value if isinstance(value, Array) else Array(value)
-    if not found.shape or not found.shape[0]:
-        raise InvalidParameter(f"Given data of shape {found.shape}; expected samples, (m, *features).")
-    return found
-
 
 @attrs.frozen
-class Dummy(Named):
+class Dummy(Cost):
     """``0``, with a gradient of zeros: a search that looks for any candidate of the class."""
 
-    reads: ClassVar[frozenset[str]] = INPUTS
-
-    def __call__(self, x: tf.Tensor, *, original: tf.Tensor, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:  # noqa: ARG002  # costs have one signature
+    def of(self, x: tf.Tensor, known: Known) -> tf.Tensor:  # noqa: ARG002  # costs have one signature
         """Return (batch,)."""
         import tensorflow as tf
 
@@ -43,23 +28,20 @@ class Dummy(Named):
 
 
 @attrs.frozen
-class ElasticNet(Named):
+class ElasticNet(Cost):
     """``beta sum_i |d_i| + sum_i d_i^2, d = x - original``: Dhurandhar et al. 2018, eq. 1.
 
     Args:
         beta: Weight of the L1 part.
     """
 
-    reads: ClassVar[frozenset[str]] = INPUTS
-
     beta: float = attrs.field(default=0.1, converter=real(minimum=0))
 
-    def __call__(self, x: tf.Tensor, *, original: tf.Tensor, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    def of(self, x: tf.Tensor, known: Known) -> tf.Tensor:
         """Return (batch,)."""
         import tensorflow as tf
 
-        known = {"original": original, "outputs": outputs, "target": target}
-        return tf.constant(self.beta, x.dtype) * L1()(x, **known) + L2()(x, **known)
+        return tf.constant(self.beta, x.dtype) * L1().of(x, known) + L2().of(x, known)
 
     def kink(self, x: tf.Tensor) -> tf.Tensor:
         """Return beta, like x."""
@@ -69,19 +51,44 @@ class ElasticNet(Named):
 
 
 @attrs.frozen
-class Lmad(Named):
+class Sparsity(Cost):
+    """``sum_i 1 - exp(-alpha |d_i|), d = x - original``: nearly the number of changed features.
+
+    Bradley and Mangasarian 1998, eq. 12.  A feature that has changed costs no more for changing further.
+
+    Args:
+        alpha: How steep it is at 0, in 1 / units of the input; above 0.
+    """
+
+    alpha: float = attrs.field(default=5.0, converter=real(above=0))
+
+    def of(self, x: tf.Tensor, known: Known) -> tf.Tensor:
+        """Return (batch,)."""
+        import tensorflow as tf
+
+        away = tf.abs(flat(x - known.original))
+        return tf.reduce_sum(-tf.math.expm1(-tf.constant(self.alpha, x.dtype) * away), axis=1)
+
+    def kink(self, x: tf.Tensor) -> tf.Tensor:
+        """Return alpha, like x."""
+        import tensorflow as tf
+
+        return tf.fill(tf.shape(x), tf.constant(self.alpha, x.dtype))
+
+
+@attrs.frozen
+class Lmad(Cost):
     """``sum_i |x_i - original_i| / MAD_i``, the deviations taken from data: Wachter et al. 2017, eq. 4.
 
     ``MAD_i = median_k |X_ki - median_l X_li|``.  A feature that has none, because more than half of the data agree, is
     weighed by 1, and ``without`` holds its index.
 
     Args:
-        reference: The data X, (m, *features).
+        reference: The data X, (m, *features).  None: those of the search; where it has none, every feature weighs 1,
+            as it does when features are measured in their deviations.
     """
 
-    reads: ClassVar[frozenset[str]] = INPUTS
-
-    reference: Array = attrs.field(converter=_rows)
+    reference: Array | None = attrs.field(default=None, converter=optional(samples))
 
     @property
     def mad(self) -> np.ndarray:
@@ -101,12 +108,14 @@ class Lmad(Named):
     def _deviations(self) -> np.ndarray:
         import numpy as np
 
+        if self.reference is None:
+            return np.ones(1)
         rows = self.reference.data.reshape(self.reference.shape[0], -1).astype(np.float64)
         return np.median(np.abs(rows - np.median(rows, axis=0)), axis=0)
 
-    def __call__(self, x: tf.Tensor, *, original: tf.Tensor, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    def of(self, x: tf.Tensor, known: Known) -> tf.Tensor:
         """Return (batch,)."""
-        return L1(mad=self.mad)(x, original=original, outputs=outputs, target=target)
+        return L1(mad=self.mad).of(x, known)
 
     def kink(self, x: tf.Tensor) -> tf.Tensor:
         """Return 1 / MAD, like x."""
@@ -114,183 +123,36 @@ class Lmad(Named):
 
 
 @attrs.frozen
-class Mahalanobis(Named):
+class Mahalanobis(Cost):
     """``d' S^-1 d, d = x - original``, S the covariance of data: Mahalanobis 1936.
 
     Args:
-        reference: The data, (m, *features), m above the number of features.
+        reference: The data, (m, *features), m above the number of features.  None: those of the search.
         ridge: Part of the mean variance that is added to every variance, so that S can be inverted.
     """
 
-    reads: ClassVar[frozenset[str]] = INPUTS
-
-    reference: Array = attrs.field(converter=_rows)
+    reference: Array | None = attrs.field(default=None, converter=optional(samples))
     ridge: float = attrs.field(default=1e-6, converter=real(minimum=0))
 
-    def __call__(self, x: tf.Tensor, *, original: tf.Tensor, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:  # noqa: ARG002  # costs have one signature
+    def of(self, x: tf.Tensor, known: Known) -> tf.Tensor:
         """Return (batch,)."""
         import tensorflow as tf
 
-        away = flat(x - original)
+        away = flat(x - known.original)
         inverse = tf.constant(self._inverse().astype(x.dtype.as_numpy_dtype))
         return tf.reduce_sum(tf.matmul(away, inverse) * away, axis=1)
 
     def _inverse(self) -> np.ndarray:
         import numpy as np
 
-        rows = self.reference.data.reshape(self.reference.shape[0], -1).astype(np.float64)
+        reference = need(self)
+        rows = reference.data.reshape(reference.shape[0], -1).astype(np.float64)
         covariance = np.atleast_2d(np.cov(rows, rowvar=False))
         covariance += self.ridge * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
         try:
             return np.linalg.inv(covariance)
         except np.linalg.LinAlgError:
             raise InvalidParameter(
-                f"Given data of shape {self.reference.shape} whose covariance has no inverse; give ridge= above "
+                f"Given data of shape {reference.shape} whose covariance has no inverse; give ridge= above "
                 f"{self.ridge:g}, or more data."
             ) from None
-
-
-@attrs.frozen
-class MinDistance(Named):
-    """``min_k |x - X_k|^2``: how far a candidate is from the nearest sample of data; a plausibility.
-
-    Args:
-        reference: The data X, (m, *features); best those of the class to reach.
-    """
-
-    reads: ClassVar[frozenset[str]] = INPUTS
-
-    reference: Array = attrs.field(converter=_rows)
-
-    def __call__(self, x: tf.Tensor, *, original: tf.Tensor, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:  # noqa: ARG002  # costs have one signature
-        """Return (batch,)."""
-        import tensorflow as tf
-
-        return tf.reduce_min(squared_distances(x, self.reference), axis=1)
-
-
-@attrs.frozen
-class Prototype(Named):
-    """``|x - mean of the n samples of data nearest to x|^2``: Van Looveren and Klaise 2021, eq. 5, in input space.
-
-    Departure: the paper takes the nearest in the space of an autoencoder, or of a k-d tree, as here.
-
-    Args:
-        reference: The data, (m, *features); best those of the class to reach.
-        n: How many are nearest.
-    """
-
-    reads: ClassVar[frozenset[str]] = INPUTS
-
-    reference: Array = attrs.field(converter=_rows)
-    n: int = attrs.field(default=5)
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse more than there are."""
-        if isinstance(self.n, bool) or not isinstance(self.n, int) or not 1 <= self.n <= self.reference.shape[0]:
-            raise InvalidParameter(f"Given n={self.n!r}; expected an integer from 1 to {self.reference.shape[0]}.")
-
-    def __call__(self, x: tf.Tensor, *, original: tf.Tensor, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:  # noqa: ARG002  # costs have one signature
-        """Return (batch,)."""
-        import tensorflow as tf
-
-        distances = tf.stop_gradient(squared_distances(x, self.reference))
-        nearest = tf.math.top_k(-distances, self.n).indices
-        rows = _constant(self.reference, x)
-        return tf.reduce_sum(tf.square(flat(x) - tf.reduce_mean(tf.gather(rows, nearest), axis=1)), axis=1)
-
-
-@attrs.frozen
-class Density(Named):
-    """``-log 1/m sum_k exp(-|x - X_k|^2 / (2 h^2))``, a Gaussian kernel density without its constant: Parzen 1962.
-
-    Args:
-        reference: The data X, (m, *features); best those of the class to reach.
-        bandwidth: h, in units of the input.
-    """
-
-    reads: ClassVar[frozenset[str]] = INPUTS
-
-    reference: Array = attrs.field(converter=_rows)
-    bandwidth: float = attrs.field(default=1.0, converter=real(above=0))
-
-    def __call__(self, x: tf.Tensor, *, original: tf.Tensor, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:  # noqa: ARG002  # costs have one signature
-        """Return (batch,)."""
-        import math
-
-        import tensorflow as tf
-
-        exponents = -squared_distances(x, self.reference) / tf.constant(2 * self.bandwidth**2, x.dtype)
-        return tf.constant(math.log(self.reference.shape[0]), x.dtype) - tf.reduce_logsumexp(exponents, axis=1)
-
-
-@attrs.frozen
-class Hinge(Named):
-    """``max(0, margin - (z_t - max over j other than t of z_j))``: 0 from the margin on, Dhurandhar et al. 2018, eq. 2.
-
-    Args:
-        margin: By how much the target's logit has to lead.
-    """
-
-    reads: ClassVar[frozenset[str]] = OUTPUTS
-
-    margin: float = attrs.field(default=1.0, converter=real(minimum=0))
-
-    def __call__(self, x: tf.Tensor, *, original: tf.Tensor, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:  # noqa: ARG002  # costs have one signature
-        """Return (batch,)."""
-        import tensorflow as tf
-
-        return tf.nn.relu(tf.constant(self.margin, outputs.dtype) - lead(outputs, target))
-
-
-@attrs.frozen
-class Regularized(Named):
-    """``C * penalize_input + penalize_output``: Artelt and Hammer 2019, eq. 2, as one cost.
-
-    Args:
-        penalize_input: Of the inputs.
-        penalize_output: Of the outputs.
-        C: Weight of the first.
-    """
-
-    penalize_input: CostFunction = part("cost", factory=L1)
-    penalize_output: CostFunction = part("cost", factory=NegativeLogLikelihood)
-    C: float = attrs.field(default=1.0, converter=real(minimum=0))
-
-    @property
-    def reads(self) -> frozenset[str]:
-        """What either depends on."""
-        return reads(self.penalize_input) | reads(self.penalize_output)
-
-    def __call__(self, x: tf.Tensor, *, original: tf.Tensor, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        """Return (batch,)."""
-        import tensorflow as tf
-
-        known = {"original": original, "outputs": outputs, "target": target}
-        first, second = self.penalize_input(x, **known), self.penalize_output(x, **known)
-        return tf.constant(self.C, first.dtype) * first + tf.cast(second, first.dtype)
-
-    def kink(self, x: tf.Tensor) -> tf.Tensor | None:
-        """Return the first term's slope at the original times C, like x; None where it is smooth."""
-        import tensorflow as tf
-
-        slope = kink(self.penalize_input, x)
-        return None if slope is None else tf.constant(self.C, x.dtype) * slope
-
-
-def squared_distances(x: tf.Tensor, reference: Array) -> tf.Tensor:
-    """Return ``|x - X_k|^2``, (batch, m)."""
-    import tensorflow as tf
-
-    # Differences and not products: those of near points would lose their digits.
-    return tf.reduce_sum(tf.square(flat(x)[:, None] - _constant(reference, x)[None]), axis=2)
-
-
-def _constant(reference: Array, x: tf.Tensor) -> tf.Tensor:
-    import tensorflow as tf
-
-    rows = reference.data.reshape(reference.shape[0], -1)
-    features = flat(x).shape[1]
-    if features is not None and rows.shape[1] != features:
-        raise InvalidParameter(f"Given data of shape {reference.shape} for samples of {features} features.")
-    return tf.constant(rows.astype(x.dtype.as_numpy_dtype))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from xaicore.errors import ModelMistake, TargetMistake, TargetNeeded
+from typing import TYPE_CHECKING
+
+from xaicore.errors import InputMistake, ModelMistake, NameMistake, ResultMistake, TargetMistake, TargetNeeded
+
+if TYPE_CHECKING:
+    from xaicore.explanation import Explanation
 
 
 class ClassNeeded(TargetNeeded):
@@ -15,3 +20,31 @@ class NotAClass(TargetMistake, TypeError):
 
 class FixedBatch(ModelMistake, ValueError):
     """The model takes batches of one size only, and the search runs batches of changing size."""
+
+
+class UnknownFeature(NameMistake, KeyError):
+    """A feature that was named is none of the sample's."""
+
+
+class CostIncomplete(InputMistake, TypeError):
+    """A cost was called alone, without what it reads."""
+
+
+class NotALoss(InputMistake, TypeError):
+    """What is to be minimised is no function of x that returns numbers, one per sample."""
+
+
+class RowsCoupled(NameMistake, ValueError):
+    """The optimizer's step for one sample depends on the others, so that samples could not leave the batch."""
+
+
+class CounterfactualNotFound(ResultMistake, LookupError):
+    """Some samples have no valid counterfactual.
+
+    explanation: the result, with the best effort for them, and ``valid`` False.
+    """
+
+    def __init__(self, message: str, explanation: Explanation) -> None:
+        """Keep the result."""
+        super().__init__(message)
+        self.explanation = explanation

@@ -8,7 +8,8 @@ import attrs
 
 from xaicore.errors import InvalidParameter
 from xaicore.values import Array, numeric_or_array, real
-from xaicore_cf.costs import Named, per_feature, require_positive
+from xaicore_cf.costs import per_feature, require_positive
+from xaicore_cf.minimize import Descent
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen
-class Adam(Named):
+class Adam(Descent):
     """Kingma and Ba 2015, algorithm 1, each sample with means and a count of steps of its own.
 
         m <- beta_1 m + (1 - beta_1) g,   v <- beta_2 v + (1 - beta_2) g^2,

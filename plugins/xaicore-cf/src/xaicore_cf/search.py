@@ -9,22 +9,19 @@ come nearer in it, its steps are halved; after a number of halvings it is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import attrs
 
-from xaicore_cf.classes import lead
-from xaicore_cf.costs import kink, probability
+from xaicore_cf.costs import kink
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from xaicore_cf.copies import Copies, Given, Seen
+    from xaicore_cf.box import Box
+    from xaicore_cf.copies import Copies, Given
     from xaicore_cf.counterfactual import Counterfactual
-    from xaicore_cf.samples import Box
-
-Look: TypeAlias = "Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Seen]"
+    from xaicore_cf.judge import Judge, Verdict
 
 # Iterations between two looks at who has arrived: rare enough that taking rows out costs little.
 _BLOCK = 25
@@ -41,13 +38,20 @@ _GAIN = 1e-4
 class Search:
     """One search on one model.
 
-    settings: costs, optimizer and numbers.  box: where features may go.
-    look: (x, original, index) -> what the model says at x.
+    judge: what candidates cost, and whether they will do.
     """
 
-    settings: Counterfactual
-    box: Box
-    look: Look
+    judge: Judge
+
+    @property
+    def settings(self) -> Counterfactual:
+        """The numbers of the search."""
+        return self.judge.settings
+
+    @property
+    def box(self) -> Box:
+        """Where features may go."""
+        return self.judge.box
 
     def run(self, copies: Copies, given: Given) -> Copies:
         """Return the copies after the search: block by block, those that have arrived left out."""
@@ -72,9 +76,13 @@ class Search:
         """Return the copies with the active ones some iterations on; at least one has to be."""
         import tensorflow as tf
 
-        rows = tf.where(self.active(copies))[:, 0]
-        size = tf.size(rows)
-        filled = tf.concat([rows, tf.fill([-size % _LANES], rows[-1])], 0)
+        # Those that go together stay together: they arrive at the same time, and stand one behind the other.
+        n = self.settings.n
+        active = tf.where(self.active(copies)[::n])[:, 0]
+        filled = tf.concat([active, tf.fill([-tf.size(active) % _LANES], active[-1])], 0)
+        filled = tf.reshape(filled[:, None] * n + tf.range(n, dtype=tf.int64), [-1])
+        size = tf.size(active) * n
+        rows = filled[:size]
         taken, of = (tf.nest.map_structure(lambda t: tf.gather(t, filled), both) for both in (copies, given))
         _, moved = tf.while_loop(
             lambda k, _: k < count, lambda k, c: (k + 1, self.iterate(c, of)), (0, taken), parallel_iterations=1
@@ -87,30 +95,11 @@ class Search:
 
     def iterate(self, copies: Copies, given: Given) -> Copies:
         """Return the copies one iteration on: judged where they are, and moved."""
-        import tensorflow as tf
-
-        x, settings = copies.x, self.settings
-        logits, target, slope = self.look(x, given.original, given.index)
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            known = {"original": given.original, "outputs": logits, "target": target}
-            distance = settings.cost(x, **known)
-            prediction = settings.prediction(x, **known)
-            total = copies.weight * distance + prediction
-        slope += tape.gradient(total, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        valid = self.valid(logits, target)
-        weight = self.weighed(copies, given, valid)
-        return self.move(self.keep(copies, distance, prediction, valid), given, slope)._replace(weight=weight)
-
-    def valid(self, logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        """Return whether the target is predicted, and with the probability asked for, (rows,)."""
-        import tensorflow as tf
-
-        settings = self.settings
-        valid = lead(logits, target) > tf.constant(settings.margin, logits.dtype)
-        if settings.tol < 1:
-            valid &= probability(logits, target) >= tf.constant(1 - settings.tol, logits.dtype)
-        return valid
+        point = self.box.snap(copies.x, given.original)
+        verdict = self.judge(point, given)
+        slope = copies.weight[:, None] * verdict.near + verdict.far
+        weight = self.weighed(copies, given, verdict.valid)
+        return self.move(self.keep(copies, point, verdict), given, slope)._replace(weight=weight)
 
     def weighed(self, copies: Copies, given: Given, valid: tf.Tensor) -> tf.Tensor:
         """Return C for the next iteration, (rows,)."""
@@ -121,13 +110,14 @@ class Search:
         first = valid & tf.math.is_inf(copies.distance)
         return tf.clip_by_value(tf.where(first, given.weight, weight), 1e-30, 1e30)  # within float32
 
-    def keep(self, copies: Copies, distance: tf.Tensor, prediction: tf.Tensor, valid: tf.Tensor) -> Copies:
+    def keep(self, copies: Copies, point: tf.Tensor, verdict: Verdict) -> Copies:
         """Return the copies with what they have met last weighed against what they keep."""
         import tensorflow as tf
 
         none, nothing = tf.zeros_like(copies.since), tf.math.is_inf(copies.distance)
+        valid, distance = verdict.valid, verdict.distance
         better = valid & (distance < copies.distance)
-        take = better | (nothing & ~valid & (prediction < copies.effort))
+        take = better | (nothing & ~valid & (verdict.prediction < copies.effort))
         gained = valid & (distance < (1 - _GAIN) * copies.distance)
         left = tf.where(gained, none, copies.left + tf.cast(copies.inside & ~valid, tf.int32))
         since = tf.where(gained | (nothing & ~valid), none, copies.since + 1)
@@ -135,9 +125,10 @@ class Search:
         scale = tf.where(stalled, copies.scale / 2, copies.scale)
         nearest = tf.where(better, distance, copies.distance)
         return copies._replace(
-            kept=tf.where(take[:, None], copies.x, copies.kept),
+            kept=tf.where(take[:, None], point, copies.kept),
+            found=tf.where(take, copies.weight, copies.found),
             distance=nearest,
-            effort=tf.where(take, prediction, copies.effort),
+            effort=tf.where(take, verdict.prediction, copies.effort),
             scale=tf.where(nearest == 0, tf.zeros_like(scale), scale),  # nothing can be nearer
             inside=valid,
             left=tf.where(stalled, none, left),
@@ -150,19 +141,29 @@ class Search:
 
         At a kink of the cost a feature leaves the original value where the rest is steeper than the kink, and one that
         would cross the original value stops there: Andrew and Gao 2007, who stay within an orthant, for any optimizer.
+        An optimizer with a threshold of its own takes the kink out of its steps itself.
         """
         import tensorflow as tf
 
-        settings, x, original = self.settings, copies.x, given.original
-        away = x - original
+        settings, x, origin = self.settings, copies.x, given.origin(self.box)
+        away = x - origin
         edge = kink(settings.cost, x)
         if edge is not None:
             edge *= copies.weight[:, None]
-            slope = tf.where(away == 0, tf.sign(slope) * tf.nn.relu(tf.abs(slope) - edge), slope)
-        slope = self.box.freed(slope)
-        step, state = settings.optimizer.update(slope, copies.optimizer, x)
-        moved = away + copies.scale[:, None] * step
-        if edge is not None:
-            side = tf.where(away == 0, -tf.sign(slope), tf.sign(away))
-            moved = tf.where((edge > 0) & (tf.sign(moved) != side), tf.zeros_like(moved), moved)
-        return copies._replace(x=self.box.hold(original + moved, original), optimizer=state)
+        if getattr(settings.optimizer, "thresholds", False):
+            slope = slope if edge is None else slope - tf.sign(away) * edge
+            step, state = settings.optimizer.shrink(
+                self.box.freed(slope), copies.optimizer, away, edge, copies.scale[:, None]
+            )
+            moved = away + step
+        else:
+            if edge is not None:
+                slope = tf.where(away == 0, tf.sign(slope) * tf.nn.relu(tf.abs(slope) - edge), slope)
+            slope = self.box.freed(slope)
+            step, state = settings.optimizer.update(slope, copies.optimizer, x)
+            moved = away + copies.scale[:, None] * step
+            if edge is not None:
+                side = tf.where(away == 0, -tf.sign(slope), tf.sign(away))
+                moved = tf.where((edge > 0) & (tf.sign(moved) != side), tf.zeros_like(moved), moved)
+        x = self.box.hold(origin + moved, given.original, given.baseline)
+        return copies._replace(x=x, optimizer=state)

@@ -1,0 +1,255 @@
+"""Optimizers that run on the host: SciPy's, and an evolution; they need outputs only, or gradients as they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import attrs
+
+from xaicore.values import choice, integer, real
+from xaicore_cf.costs import Named
+from xaicore_cf.minimize import checked, sloped, valued
+from xaicore_cf.together import MOST, Stopped, Together
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+_BY_GRADIENT = frozenset({"bfgs", "cg", "l-bfgs-b"})
+
+
+class Said(NamedTuple):
+    """What is said of points, one row each: value (k,), gradient (k, features) or None, valid (k,), distance (k,)."""
+
+    value: np.ndarray
+    gradient: np.ndarray | None
+    valid: np.ndarray
+    distance: np.ndarray
+
+
+# (numbers of the rows (k,), points (k, features)) -> what is said of them.
+Ask = Callable[["np.ndarray", "np.ndarray"], Said]
+
+
+class HostOptimizer(Named):
+    """Base: ``solve`` searches from one point per row, all rows at the same time.
+
+    uses_gradient: whether the model has to have one.
+    """
+
+    uses_gradient: ClassVar[bool] = True
+
+    def init(self, x: tf.Tensor) -> tuple[()]:  # noqa: ARG002  # rules of descent have one signature
+        """Return what is kept in the loop: nothing."""
+        return ()
+
+    def solve(self, ask: Ask, x: np.ndarray, free: np.ndarray, ids: np.ndarray, max_iter: int, tol: float) -> None:
+        """Ask for points until nothing gets better; who is asked remembers the best.
+
+        Args:
+            ask: See ``Said``.
+            x: (rows, features), where to begin.
+            free: bool (rows, features), False where a feature keeps its value.
+            ids: int64 (rows,), the samples' ids, on which random numbers hang.
+            max_iter: Most iterations.
+            tol: When to stop, as the method defines it; 0 for its default.
+        """
+        raise NotImplementedError(f"{type(self).__qualname__} has to define `solve`.")
+
+    def minimize(
+        self, loss: Callable[[Any], Any], x: Any, *, tol: float = 0.0, max_iter: int = 1000, grad_mask: Any = None
+    ) -> np.ndarray:
+        """Return where the loss was least on the way from x; as ``Descent.minimize``, on the host."""
+        import numpy as np
+        import tensorflow as tf
+
+        begin, free = checked(loss, x, tol, max_iter, grad_mask)
+        flat = tf.reshape(begin, [begin.shape[0], -1])
+        best, least = flat.numpy().copy(), np.full(begin.shape[0], np.inf)
+        shape = begin.shape.as_list()
+
+        @tf.function(autograph=False)
+        def said(at: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            if self.uses_gradient:
+                return sloped(loss, at, shape)
+            return tf.broadcast_to(valued(loss, at, shape), tf.shape(at)[:1]), at
+
+        whole = flat.numpy().copy()
+
+        def ask(rows: np.ndarray, points: np.ndarray) -> Said:
+            values, gradients = np.empty(len(rows), whole.dtype), np.empty_like(points, whole.dtype)
+            # All rows go along, each once: a loss may be written for as many as it was given.
+            for nth in _once_each(rows):
+                whole[rows[nth]] = points[nth]
+                value, gradient = (found.numpy()[rows[nth]] for found in said(tf.constant(whole)))
+                values[nth], gradients[nth] = value, gradient
+                better = nth[value < least[rows[nth]]]
+                least[rows[better]], best[rows[better]] = values[better], points[better]
+            return Said(values, gradients if self.uses_gradient else None, np.ones(len(rows), bool), values)
+
+        self.solve(ask, flat.numpy(), free.numpy(), np.arange(len(best)), max_iter, tol)
+        return best.reshape(shape)
+
+
+@attrs.frozen
+class Scipy(HostOptimizer):
+    """A method of ``scipy.optimize.minimize``, row by row, the model asked for all rows at once.
+
+    Nocedal and Wright 2006: BFGS algorithm 6.1, conjugate gradients of Polak and Ribiere section 5.2, L-BFGS section
+    7.2; Nelder and Mead 1965; Powell 1964.
+
+    Args:
+        method: "bfgs", "cg", "l-bfgs-b", which take gradients; "nelder-mead", "powell", which take none.
+    """
+
+    method: str = attrs.field(default="bfgs", converter=choice("bfgs", "cg", "l-bfgs-b", "nelder-mead", "powell"))
+
+    @property
+    def uses_gradient(self) -> bool:
+        """Whether the method takes gradients."""
+        return self.method in _BY_GRADIENT
+
+    def solve(self, ask: Ask, x: np.ndarray, free: np.ndarray, ids: np.ndarray, max_iter: int, tol: float) -> None:  # noqa: ARG002  # optimizers have one signature
+        """See ``HostOptimizer.solve``; tol is scipy's, relative changes of value and point or the size of slopes."""
+        import warnings
+
+        import numpy as np
+
+        for first in range(0, len(x), MOST):
+            portion = range(first, min(first + MOST, len(x)))
+            together = Together(lambda rows, points: list(zip(*_told(ask(rows, points)), strict=True)))
+            with warnings.catch_warnings():  # a line search that ends early leaves the best point that was met
+                warnings.simplefilter("ignore")
+                together.run(
+                    portion, lambda row, one: self._row(one, x[row].astype(np.float64), free[row], max_iter, tol)
+                )
+
+    def _row(
+        self, ask: Callable[[np.ndarray], Any], x: np.ndarray, free: np.ndarray, max_iter: int, tol: float
+    ) -> None:
+        import numpy as np
+        from scipy.optimize import minimize
+
+        if not free.any():
+            ask(x)
+            return
+
+        def value(z: np.ndarray) -> Any:
+            at = x.copy()
+            at[free] = z
+            found, gradient = ask(at)
+            if not np.isfinite(found):
+                raise StopIteration
+            return (float(found), gradient[free].astype(np.float64)) if self.uses_gradient else float(found)
+
+        try:
+            minimize(
+                value,
+                x[free],
+                method=self.method,
+                jac=self.uses_gradient,
+                tol=tol or None,
+                options={"maxiter": max_iter},
+            )
+        except (StopIteration, Stopped):  # a loss that is no number any more ends a row; a failure is raised elsewhere
+            return
+
+
+def _once_each(rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield places of rows, (k,), so that no row comes twice among those of one turn."""
+    import numpy as np
+
+    left = np.arange(len(rows))
+    while len(left):
+        _, first = np.unique(rows[left], return_index=True)
+        yield left[first]
+        left = np.delete(left, first)
+
+
+def _told(said: Said) -> tuple[Any, Any]:
+    return said.value, said.value if said.gradient is None else said.gradient
+
+
+@attrs.frozen
+class Evolution(HostOptimizer):
+    """Differential evolution, Storn and Price 1997, DE/rand-to-best/1/bin, with the feasibility rules of Deb 2000.
+
+        v = a + F (best - a) + F (b - c),  u_f = v_f where uniform < CR or f = one at random, else x_f
+
+    a, b, c are of the population, u takes the place of x if it is valid and x is not, or nearer when both are, or of
+    smaller value when neither is.  Populations of all rows go through the model together.
+
+    Args:
+        population: How many, at least 5.
+        F: Factor on differences, in (0, 2].
+        CR: Share of features that change, in (0, 1].
+        scale: Standard deviation of the first population around x, in units of the input.
+        patience: Generations without an improvement by 1e-4 of the best after which a row stops.
+        seed: With the sample's id it fixes all random numbers.
+    """
+
+    uses_gradient: ClassVar[bool] = False
+
+    population: int = attrs.field(default=30, converter=integer(minimum=5))
+    F: float = attrs.field(default=0.6, converter=real(above=0, maximum=2))
+    CR: float = attrs.field(default=0.9, converter=real(above=0, maximum=1))
+    scale: float = attrs.field(default=1.0, converter=real(above=0))
+    patience: int = attrs.field(default=50, converter=integer(minimum=1))
+    seed: int = attrs.field(default=0, converter=integer(minimum=0))
+
+    def solve(self, ask: Ask, x: np.ndarray, free: np.ndarray, ids: np.ndarray, max_iter: int, tol: float) -> None:  # noqa: ARG002  # optimizers have one signature
+        """See ``HostOptimizer.solve``; max_iter counts generations."""
+        import numpy as np
+
+        rows, count = np.arange(len(x)), self.population
+        # A generator per row, so that a row's numbers do not hang on the others; copies of a sample differ.
+        nth = np.array([int((ids[:k] == ids[k]).sum()) for k in range(len(ids))])
+        random = [np.random.default_rng([self.seed, int(i), int(k)]) for i, k in zip(ids, nth, strict=True)]
+        crowd = np.stack([x[r] + self.scale * g.normal(size=(count, x.shape[1])) for r, g in enumerate(random)])
+        crowd[:, 0] = x
+        crowd = np.where(free[:, None], crowd, x[:, None]).astype(x.dtype)
+        rank = _ranks(_asked(ask, rows, crowd), count)
+        least, stale = np.full(len(x), np.inf), np.zeros(len(x), int)
+        for _ in range(max_iter):
+            going = np.flatnonzero(stale < self.patience)
+            if not len(going):
+                return
+            tried = np.stack([self._offspring(crowd[r], rank[r], free[r], random[r]) for r in going]).astype(x.dtype)
+            found = _ranks(_asked(ask, going, tried), count)
+            better = found < rank[going]
+            crowd[going] = np.where(better[..., None], tried, crowd[going])
+            rank[going] = np.where(better, found, rank[going])
+            now = rank.min(1)
+            gained = now < least - 1e-4 * np.abs(least, out=np.ones_like(least), where=np.isfinite(least))
+            stale = np.where(gained, 0, stale + 1)
+            least = np.where(gained, now, least)
+
+    def _offspring(
+        self, crowd: np.ndarray, rank: np.ndarray, free: np.ndarray, random: np.random.Generator
+    ) -> np.ndarray:
+        import numpy as np
+
+        count, features = crowd.shape
+        a, b, c = (crowd[random.permutation(count)] for _ in range(3))
+        made = a + self.F * (crowd[rank.argmin()] - a) + self.F * (b - c)
+        changed = random.random((count, features)) < self.CR
+        changed[np.arange(count), random.integers(features, size=count)] = True
+        return np.where(changed & free, made, crowd)
+
+
+# Above any distance: candidates that are not valid stand behind those that are, in the order of their values.
+_BEHIND = 1e12
+
+
+def _ranks(said: Said, count: int) -> np.ndarray:
+    import numpy as np
+
+    rank = np.where(said.valid, said.distance, _BEHIND * (2 + np.arctan(said.value)))
+    return rank.reshape(-1, count).astype(np.float64)
+
+
+def _asked(ask: Ask, rows: np.ndarray, crowd: np.ndarray) -> Said:
+    import numpy as np
+
+    return ask(np.repeat(rows, crowd.shape[1]), crowd.reshape(-1, crowd.shape[-1]))

@@ -1,0 +1,66 @@
+"""What a search returns: counterfactuals, what the model says of them, and how far they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xaicore.protocols import Attribution
+from xaicore_cf.predictions import with_head
+from xaicore_cf.samples import split
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from xaicore.engine.program import Program
+    from xaicore.protocols import Tensors
+    from xaicore_cf.copies import Best, Given
+    from xaicore_cf.judge import Judge
+
+
+def result(
+    judge: Judge, program: Program, found: Best, given: Given, inputs: Tensors, scores: tf.Tensor
+) -> Attribution:
+    """Return the attribution of the best counterfactuals.
+
+    given: of the samples, n rows each.  scores: (batch,), the target's at the inputs.
+    """
+    import tensorflow as tf
+
+    n = judge.settings.n
+    rows = tf.reshape(found.kept, [-1, found.kept.shape[2] or tf.shape(found.kept)[2]])
+    origin = given.origin(judge.box)
+    seen = judge.look(rows, given.original, given.index)
+    distance = judge.settings.cost(rows, original=origin, outputs=seen.logits, target=seen.target)
+    # The search has checked the very point, in a batch of another size; with several, each is checked for itself.
+    valid = judge.valid(seen) if n > 1 else found.valid
+    already = judge.valid(judge.look(given.original, given.original, given.index))
+    away = rows - origin
+    per_row = {
+        "valid": valid,
+        "distance": distance,
+        "l1": tf.reduce_sum(tf.abs(away), axis=1),
+        "l2": tf.norm(away, axis=1),
+        "outputs": with_head(program).outputs(split(rows, inputs)),
+    }
+    per_row |= dict(zip(_names(program.graph.input_names), split(rows, inputs), strict=True))
+    changes = split(away, inputs)
+    if n > 1:
+        order = tf.argsort(tf.reshape(tf.where(valid, distance, tf.constant(float("inf"), distance.dtype)), [-1, n]))
+        per_row = {name: _ordered(value, order, n) for name, value in per_row.items()}
+        changes = tuple(_ordered(value, order, n)[:, 0] for value in changes)
+        already = already[::n]
+    extras = per_row | {"already": already, "C": found.weight, "iterations": found.steps}
+    return Attribution(changes, scores, extras)
+
+
+def _ordered(value: tf.Tensor, order: tf.Tensor, n: int) -> tf.Tensor:
+    """Return (batch, n, ...) of (batch * n, ...), each sample's in an order."""
+    import tensorflow as tf
+
+    together = tf.reshape(value, tf.concat([[-1, n], tf.shape(value)[1:]], 0))
+    return tf.ensure_shape(tf.gather(together, order, batch_dims=1), [None, n, *value.shape[1:]])
+
+
+def _names(inputs: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names under which the counterfactuals of the inputs are found."""
+    return ("counterfactuals",) if len(inputs) == 1 else tuple(f"counterfactuals_{name}" for name in inputs)

@@ -1,0 +1,171 @@
+"""Features by name, directions, categories and whole numbers: kept at every point that is returned."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers
+
+import xaicore
+from xaicore.errors import InvalidParameter
+from xaicore.testing.models import MODELS, inputs_of, randomise
+from xaicore_cf.box import Box
+from xaicore_cf.errors import UnknownFeature
+
+NAMES = ("age", "hours", "clerk", "driver", "teacher", "children")
+GROUP = ("clerk", "driver", "teacher")
+
+
+def network():
+    x = keras.Input((6,), name="facts")
+    hidden = layers.Dense(8, activation="tanh")(x)
+    return randomise(keras.Model(x, layers.Dense(2, activation="softmax")(hidden)))
+
+
+def people(batch=40, seed=0):
+    random = np.random.default_rng(seed)
+    jobs = np.eye(3)[random.integers(3, size=batch)]
+    rest = random.normal(size=(batch, 2))
+    return np.concatenate([rest, jobs, random.integers(0, 5, (batch, 1))], axis=1).astype(np.float32)
+
+
+def explain(model, x, **settings):
+    target = 1 - model.predict(x, verbose=0).argmax(1)
+    return xaicore.get_analyzer("cf", **settings).explain(model, x, target, verbose=0), target
+
+
+def test_names_stand_for_features():
+    model, x = network(), people()
+    named, _ = explain(model, x, names=NAMES, features=["hours", "age"], max_iter=200)
+    counted, _ = explain(model, x, features=[0, 1], max_iter=200)
+    np.testing.assert_array_equal(named.counterfactuals, counted.counterfactuals)
+    np.testing.assert_array_equal(named.counterfactuals[:, 2:], x[:, 2:])
+
+
+def test_the_name_of_an_input_stands_for_all_of_it():
+    model = MODELS["two_towers"]()
+    x = inputs_of(model, 4)
+    found = xaicore.get_analyzer("cf", features=["b"], max_iter=30).explain(model, x, 1, verbose=0)
+    a, b, c = found.attributions
+    np.testing.assert_array_equal(a, 0)
+    np.testing.assert_array_equal(c, 0)
+    assert np.abs(b).max() > 0
+
+
+def test_directions():
+    model, x = network(), people()
+    found, _ = explain(model, x, names=NAMES, monotone={"age": 1, 1: -1})
+    assert (found.attributions[:, 0] >= 0).all()
+    assert (found.attributions[:, 1] <= 0).all()
+    assert found.valid.any()
+    assert (found.attributions[:, :2] != 0).any()
+
+
+def test_categories_and_whole_numbers_stay_what_they_are():
+    """One column of a category is 1; whole numbers change by whole numbers, within bounds; and rows are turned."""
+    model, x = network(), people()
+    found, target = explain(
+        model,
+        x,
+        names=NAMES,
+        categories=[GROUP],
+        integers=["children"],
+        bounds=([-3, -3, 0, 0, 0, 0], [3, 3, 1, 1, 1, 4]),
+        starts=4,
+        noise=0.5,
+    )
+    after = found.counterfactuals
+    assert set(np.unique(after[:, 2:5])) <= {0.0, 1.0}
+    np.testing.assert_array_equal(after[:, 2:5].sum(1), 1)
+    np.testing.assert_array_equal(after[:, 5], np.round(after[:, 5]))
+    assert (after[:, 5] >= 0).all()
+    assert (after[:, 5] <= 4).all()
+    assert (model.predict(after, verbose=0).argmax(1) == target)[found.valid].all()
+    assert found.valid.mean() > 0.8
+    moved = after != x
+    assert moved[:, 2:5].any()
+    assert moved[:, 5].any()
+
+
+def test_a_category_alone_is_searched_as_well_as_by_trying_all():
+    """Where only the job may change, there are three candidates: a row is turned where one of them does it."""
+    model, x = network(), people(60)
+    found, target = explain(model, x, names=NAMES, features=list(GROUP), categories=[GROUP], starts=4, noise=0.5)
+    turned = np.zeros(60, bool)
+    for job in np.eye(3, dtype=np.float32):
+        tried = x.copy()
+        tried[:, 2:5] = job
+        turned |= model.predict(tried, verbose=0).argmax(1) == target
+    assert turned.any()
+    np.testing.assert_array_equal(found.valid, turned)
+
+
+def test_steps_of_another_size():
+    model, x = network(), people()
+    found, _ = explain(model, x, names=NAMES, integers={"age": 0.25})
+    steps = (found.counterfactuals[:, 0] - x[:, 0]) / 0.25
+    np.testing.assert_allclose(steps, np.round(steps), atol=1e-5)  # float32 of numbers of size one
+    assert (steps != 0).any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.floats(-5, 5), min_size=6, max_size=6),
+    st.lists(st.floats(-50, 50), min_size=6, max_size=6),
+    st.lists(st.booleans(), min_size=6, max_size=6),
+)
+def test_no_point_leaves_the_box(original, moved, free):
+    """Whatever an optimizer does: bounds hold, directions hold, held features are equal to the bit."""
+    low, high = np.full(6, -6.0), np.full(6, 6.0)
+    low[2:5], high[2:5] = 0, 1
+    original = np.clip(np.array(original), low, high)
+    original[2:5] = np.eye(3)[int(abs(original[0])) % 3]
+    free = np.array(free)
+    free[2:5] = free[2]
+    sides = np.array([1, -1, 0, 0, 0, 0])
+    box = Box(free, low, high, sides=sides, groups=(np.arange(2, 5),), steps=np.array([0, 0, 0, 0, 0, 1.0]))
+    before = tf.constant(original[None])
+    point = box.snap(box.hold(tf.constant(np.array(moved)[None]), before), before).numpy()[0]
+    np.testing.assert_array_equal(point[~free], original[~free])
+    assert (point >= low).all()
+    assert (point <= high).all()
+    assert point[0] >= original[0]
+    assert point[1] <= original[1]
+    assert sorted(point[2:5]) == [0, 0, 1]
+    steps = point[5] - original[5]
+    assert abs(steps - round(steps)) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"features": ["hour"]}, UnknownFeature, "Did you mean 'hours'"),
+        ({"features": ["hour"], "names": ()}, UnknownFeature, "names= gives them"),
+        ({"names": ("a", "b")}, InvalidParameter, "Given 2 names for samples of 6 features"),
+        ({"names": ("a", "a", "b", "c", "d", "e")}, InvalidParameter, "all different"),
+        ({"monotone": {"age": 2}}, InvalidParameter, "1 to grow only"),
+        ({"monotone": "age"}, InvalidParameter, "1 to grow only"),
+        ({"monotone": {9: 1}}, InvalidParameter, "index 9"),
+        ({"integers": {"age": 0}}, InvalidParameter, "steps above 0"),
+        ({"categories": ["clerk"]}, InvalidParameter, "list of lists"),
+        ({"categories": [["clerk"]]}, InvalidParameter, "at least two features"),
+        ({"categories": [["clerk", "driver"], ["driver", "teacher"]]}, InvalidParameter, "share a feature"),
+        ({"categories": [GROUP], "features": ["clerk"]}, InvalidParameter, "hold all of them, or none"),
+        ({"features": [1.5, "age"]}, InvalidParameter, "an index of the flattened sample or a name"),
+    ],
+)
+def test_features_that_are_none(given, error, message):
+    with pytest.raises(error, match=message):
+        explain(network(), people(4), **{"names": NAMES, **given})
+
+
+def test_the_canonical_name_holds_features_too():
+    analyzer = xaicore.get_analyzer(
+        "cf(names=('a', 'b'), features=('a',), monotone={'b': -1}, integers=[0], categories=[[0, 1]], n=2)"
+    )
+    assert xaicore.get_analyzer(str(analyzer)) == analyzer
+    assert hash(xaicore.get_analyzer(str(analyzer))) == hash(analyzer)

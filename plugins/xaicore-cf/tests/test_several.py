@@ -1,0 +1,145 @@
+"""Several counterfactuals of a sample, pertinent positives and negatives, and searches that know data."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import xaicore
+from xaicore.errors import InvalidParameter
+from xaicore.testing.models import randomise
+
+
+def network(units=3):
+    x = keras.Input((5,))
+    hidden = layers.Dense(16, activation="relu")(x)
+    return randomise(keras.Model(x, layers.Dense(units, activation="softmax")(hidden)))
+
+
+def data(batch=8, seed=0):
+    return (2 * np.random.default_rng(seed).normal(size=(batch, 5))).astype(np.float32)
+
+
+def explain(analyzer, model, x, target, **given):
+    return xaicore.get_analyzer(analyzer, **given).explain(model, x, target, verbose=0)
+
+
+def apart(found):
+    """Return the mean distance between the counterfactuals of a sample, (batch,)."""
+    c = found.counterfactuals
+    n = c.shape[1]
+    return np.abs(c[:, :, None] - c[:, None]).sum((1, 2, 3)) / (n * (n - 1))
+
+
+def test_several_are_valid_near_and_far_from_each_other():
+    model, x = network(), data()
+    together = explain("cf.dice", model, x, "other")
+    assert together.counterfactuals.shape == (8, 4, 5)
+    assert together.outputs.shape == (8, 4, 3)
+    assert together.valid.mean() > 0.9
+    before = model.predict(x, verbose=0).argmax(1)
+    after = model.predict(together.counterfactuals.reshape(-1, 5), verbose=0).argmax(1).reshape(8, 4)
+    assert (after != before[:, None])[together.valid].all()
+    np.testing.assert_allclose(together.attributions, together.counterfactuals[:, 0] - x, atol=1e-6)
+    assert (np.diff(np.where(together.valid, together.distance, np.inf), axis=1)[together.valid.all(1)] >= 0).all()
+    alike = explain("cf.dice(diversity=0*cf.diversity)", model, x, "other")
+    assert np.median(apart(together)) > 1.5 * np.median(apart(alike))
+
+
+def test_several_do_not_depend_on_the_batch():
+    """1e-4: rows are filled up to whole lanes, and what differs in the last bit of float32 grows in 500 iterations."""
+    model, x = network(), data()
+    analyzer = xaicore.get_analyzer("cf(n=3, max_iter=200)")
+    whole = analyzer.explain(model, x, "other", verbose=0)
+    alone = analyzer.explain(model, x, "other", batch_size=1, verbose=0)
+    np.testing.assert_allclose(whole.counterfactuals, alone.counterfactuals, atol=1e-4)
+
+
+def test_pertinent_negatives_move_away_from_the_baseline_only():
+    model, x = network(), data()
+    x[:, 2] = 0
+    found = explain("cf.cem_pn", model, x, "other")
+    after = found.counterfactuals
+    assert found.valid.any()
+    assert (np.abs(after) >= np.abs(x)).all()
+    assert (np.sign(after) * np.sign(x) >= 0).all()
+    assert (after != x).any(axis=0)[2]  # what is at the baseline may go both ways
+    assert (after[found.valid] == x[found.valid]).any()  # L1 keeps some features exactly
+
+
+def test_pertinent_positives_are_what_suffices():
+    """Between the baseline and x, of the same class, nearer to the baseline than x, and sparse."""
+    model, x = network(), data()
+    found = explain("cf.cem_pp", model, x, "same")
+    after, before = found.counterfactuals, model.predict(x, verbose=0).argmax(1)
+    assert found.valid.all()
+    assert (model.predict(after, verbose=0).argmax(1) == before).all()
+    low, high = np.minimum(0, x), np.maximum(0, x)
+    assert (after >= low).all()
+    assert (after <= high).all()
+    np.testing.assert_allclose(found.attributions, after, atol=1e-6)  # from the baseline, 0
+    assert np.abs(after).sum() < 0.7 * np.abs(x).sum()
+    assert (after == 0).mean() > 0.3
+
+
+def test_a_baseline_of_its_own_for_each_feature():
+    model, x = network(), data()
+    baseline = np.linspace(-1, 1, 5)
+    found = explain("cf.cem_pp", model, x, "same", baseline=baseline)
+    assert (found.counterfactuals >= np.minimum(baseline, x) - 1e-6).all()
+    assert (found.counterfactuals <= np.maximum(baseline, x) + 1e-6).all()
+    with pytest.raises(InvalidParameter, match="baseline"):
+        explain("cf.cem_pp", model, x, "same", baseline=np.zeros(3))
+
+
+def test_prototypes_draw_towards_samples_of_the_class():
+    """Nearer to the data of the class to reach than without them."""
+    model, x, seen = network(), data(), data(200, seed=1)
+    target = (model.predict(x, verbose=0).argmax(1) + 1) % 3
+    guided = xaicore.get_analyzer("cf.prototype_guided(cost=cf.elastic + 10*cf.prototype)").fit(model, seen)
+    plain = xaicore.get_analyzer("cf.prototype_guided(cost=cf.elastic)")
+    predicted = model.predict(seen, verbose=0).argmax(1)
+    np.testing.assert_array_equal(guided.labels.data, predicted)
+
+    def to_class(found):
+        gap = ((found.counterfactuals[:, None] - seen) ** 2).sum(2)
+        gap[predicted[None] != target[:, None]] = np.inf
+        return np.sort(gap, axis=1)[:, :5].mean(1)
+
+    drawn, free = (one.explain(model, x, target, verbose=0) for one in (guided, plain))
+    assert drawn.valid.all()
+    assert np.median(to_class(drawn)) < np.median(to_class(free))
+
+
+def test_deviations_come_from_the_data_of_the_search():
+    model, x = network(), data()
+    spread = data(100, seed=2) * np.array([1, 10, 1, 0.1, 1], np.float32)
+    fitted = xaicore.get_analyzer("cf.wachter").fit(model, spread)
+    given = xaicore.get_analyzer("cf.wachter", cost=xaicore.get_cost("cf.lmad", reference=spread))
+    a, b = (one.explain(model, x, 1, verbose=0) for one in (fitted, given))
+    np.testing.assert_array_equal(a.counterfactuals, b.counterfactuals)
+    mad = np.median(np.abs(spread - np.median(spread, 0)), 0)
+    np.testing.assert_allclose(a.distance, (np.abs(a.attributions) / mad).sum(1), rtol=1e-4)
+
+
+def test_data_of_one_number_have_two_classes():
+    x = keras.Input((5,))
+    model = randomise(keras.Model(x, layers.Dense(1, activation="sigmoid")(x)))
+    seen = data(50)
+    found = xaicore.get_analyzer("cf.prototype_guided").fit(model, seen)
+    np.testing.assert_array_equal(found.labels.data, (model.predict(seen, verbose=0)[:, 0] > 0.5).astype(int))
+
+
+def test_costs_that_are_called_alone():
+    x, x0 = data(4), data(4, seed=5)
+    np.testing.assert_allclose(xaicore.get_cost("cf.l1")(x, x_orig=x0), np.abs(x - x0).sum(1), rtol=1e-6)
+    z = np.random.default_rng(0).normal(size=(4, 3))
+    alone = xaicore.get_cost("cf.nll")(x, outputs=z, y_target=np.array([0, 1, 2, 0]))
+    want = -np.log(np.exp(z) / np.exp(z).sum(1, keepdims=True))[np.arange(4), [0, 1, 2, 0]]
+    np.testing.assert_allclose(alone, want, rtol=1e-12)
+    with pytest.raises(TypeError, match="without original"):
+        xaicore.get_cost("cf.l1")(x)
+    with pytest.raises(TypeError, match="without outputs and target"):
+        xaicore.get_cost("cf.nll")(x)

@@ -1,0 +1,233 @@
+"""Rows of a table as a model takes them, and back: numbers scaled, categories as columns of which one is 1."""
+
+from __future__ import annotations
+
+import csv
+import math
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+import attrs
+import numpy as np
+
+from xaicore.errors import InvalidArgument, UnreadableInput
+
+
+def _finite(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise InvalidArgument(f"Given {value!r:.40} for a column; expected a finite number.")
+    return float(value)
+
+
+def _values(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise InvalidArgument(f"Given values={value!r:.80}; expected a list of the category's values.")
+    found = tuple(str(one) for one in value)
+    if len(set(found)) != len(found) or len(found) == 1:
+        raise InvalidArgument(f"Given values={value!r:.80}; expected at least two, all different.")
+    return found
+
+
+@attrs.frozen
+class Column:
+    """One column of a table: a number, ``(value - shift) / scale``, or a category.
+
+    Args:
+        name: Its header in the table.
+        low: With ``high``: the value that becomes 0, and the one that becomes 1.
+        high: See ``low``.
+        mean: With ``std``: the value that becomes 0, and the length of the unit.
+        std: See ``mean``; above 0.
+        integer: Only whole numbers occur.
+        values: Of a category, in the order of the model's columns.
+
+    Raises:
+        InvalidArgument: two of the ways to say it, or half of one.
+    """
+
+    name: str
+    low: float | None = attrs.field(default=None, converter=_finite)
+    high: float | None = attrs.field(default=None, converter=_finite)
+    mean: float | None = attrs.field(default=None, converter=_finite)
+    std: float | None = attrs.field(default=None, converter=_finite)
+    integer: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    values: tuple[str, ...] = attrs.field(default=(), converter=_values)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what says nothing, or two things."""
+        pairs = [(self.low, self.high), (self.mean, self.std)]
+        given = [pair for pair in pairs if pair != (None, None)]
+        whole = all(None not in pair for pair in given)
+        if not isinstance(self.name, str) or not self.name or len(given) + bool(self.values) > 1 or not whole:  # type: ignore[redundant-expr]  # not everybody runs mypy
+            raise InvalidArgument(
+                f"Given the column {self!r:.200}; expected a name, and for a number low and high, or mean and std, or "
+                "neither (taken as it is); for a category values."
+            )
+        if self.scale <= 0 or not math.isfinite(self.scale):
+            raise InvalidArgument(f"Given the column {self.name!r} with a scale of {self.scale:g}; expected above 0.")
+
+    @property
+    def shift(self) -> float:
+        """The value that becomes 0."""
+        return self.low if self.low is not None else self.mean if self.mean is not None else 0.0
+
+    @property
+    def scale(self) -> float:
+        """What a change of 1 is in the units of the table."""
+        if self.low is not None and self.high is not None:
+            return self.high - self.low
+        return 1.0 if self.std is None else self.std
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features that it becomes: its own, or ``name=value`` of each value."""
+        return tuple(f"{self.name}={value}" for value in self.values) or (self.name,)
+
+    def __str__(self) -> str:
+        """Return what is done to it, in a few words."""
+        if self.values:
+            return f"{self.name} one of {len(self.values)}"
+        if self.low is not None:
+            return f"{self.name} {self.low:g}..{self.high:g} to 0..1"
+        return self.name if self.mean is None else f"{self.name} minus {self.mean:g} over {self.std:g}"
+
+
+def _columns(value: Any) -> tuple[Column, ...]:
+    found = tuple(value)
+    names = [column.name for column in found if isinstance(column, Column)]
+    if len(names) != len(found) or not names or len(set(names)) != len(names):
+        raise InvalidArgument(f"Given the columns {names}; expected at least one, all with names of their own.")
+    return found
+
+
+@attrs.frozen
+class Columns:
+    """The columns of a table, in the order of the model's features."""
+
+    columns: tuple[Column, ...] = attrs.field(converter=_columns)
+
+    @classmethod
+    def of(cls, described: Iterable[Mapping[str, Any]]) -> Columns:
+        """Return columns of mappings, as a YAML or JSON file holds them.
+
+        Raises:
+            InvalidArgument: a column has an unknown key, or breaks its rules.
+        """
+        if isinstance(described, str | Mapping) or not all(isinstance(one, Mapping) for one in described):
+            raise InvalidArgument(
+                "Given columns that are no list of mappings; expected [{name: age, low: 17, high: 90}]."
+            )
+        known = [field.name for field in attrs.fields(Column)]
+        made = []
+        for one in described:
+            strange = [key for key in one if key not in known]
+            if strange or "name" not in one:
+                raise InvalidArgument(
+                    f"Given the column {dict(one)!r:.120}; expected a name, and of {', '.join(known[1:])}."
+                )
+            made.append(Column(**{str(key): value for key, value in one.items()}))
+        return cls(made)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the model's features."""
+        return tuple(name for column in self.columns for name in column.features)
+
+    @property
+    def categories(self) -> tuple[tuple[str, ...], ...]:
+        """The features of each category."""
+        return tuple(column.features for column in self.columns if column.values)
+
+    @property
+    def integers(self) -> dict[str, float]:
+        """Feature -> what a change by 1 in the table is for the model."""
+        return {column.name: 1 / column.scale for column in self.columns if column.integer and not column.values}
+
+    def encode(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Return the rows of a table as the model takes them, float32 (batch, features); further columns are left out.
+
+        Raises:
+            UnreadableInput: a column is missing, a number is none, or a value is none of the category's.
+        """
+        encoded = np.zeros((len(rows), len(self.names)), np.float32)
+        place = 0
+        for column in self.columns:
+            for i, row in enumerate(rows):
+                if column.name not in row:
+                    raise UnreadableInput(f"Row {i} has no column {column.name!r}; it has {', '.join(map(str, row))}.")
+                value = row[column.name]
+                if column.values:
+                    encoded[i, place + self._place(column, value, i)] = 1
+                else:
+                    encoded[i, place] = (self._number(column, value, i) - column.shift) / column.scale
+            place += len(column.features)
+        return encoded
+
+    @staticmethod
+    def _place(column: Column, value: Any, row: int) -> int:
+        text = str(value).strip()
+        if text not in column.values:
+            raise UnreadableInput(
+                f"Row {row} has {text!r} in the column {column.name!r}; expected one of {', '.join(column.values)}."
+            )
+        return column.values.index(text)
+
+    @staticmethod
+    def _number(column: Column, value: Any, row: int) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise UnreadableInput(f"Row {row} has {value!r} in the column {column.name!r}; expected a finite number.")
+        return number
+
+    def decode(self, x: np.ndarray) -> list[dict[str, Any]]:
+        """Return the rows of a table that (batch, features) stand for, numbers in its units: six digits of float32."""
+        rows: list[dict[str, Any]] = [{} for _ in x]
+        place = 0
+        for column in self.columns:
+            part = np.asarray(x, np.float64)[:, place : place + len(column.features)]
+            for row, own in zip(rows, part, strict=True):
+                number = own[0] * column.scale + column.shift
+                row[column.name] = column.values[int(own.argmax())] if column.values else float(f"{number:.6g}")
+            place += len(column.features)
+        return rows
+
+
+def read_table(path: str | pathlib.Path) -> list[dict[str, str]]:
+    """Return the rows of a .csv file with a header.
+
+    Raises:
+        UnreadableInput: there is no such file, no row, or a row of another length.
+    """
+    try:
+        with pathlib.Path(path).open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream, skipinitialspace=True, strict=True)
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UnreadableInput(f"Cannot read the table {path}: {error}") from error
+    if not rows:
+        raise UnreadableInput(f"{path} has no rows below its header.")
+    for number, row in enumerate(rows):
+        if None in row or None in row.values():
+            raise UnreadableInput(f"Row {number} of {path} has another number of fields than the header.")
+    return rows
+
+
+def changes(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what differs between rows: sample, feature, before, after; numbers that agree to six digits do not."""
+    found = []
+    for sample, (old, new) in enumerate(zip(before, after, strict=True)):
+        for name, value in new.items():
+            if _shown(old[name]) != _shown(value):
+                found.append({"sample": sample, "feature": name, "before": old[name], "after": value})
+    return found
+
+
+def _shown(value: Any) -> Any:
+    return f"{float(value):.6g}" if isinstance(value, Real) else value
