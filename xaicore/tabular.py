@@ -83,6 +83,11 @@ class Column:
         return 1.0 if self.std is None else self.std
 
     @property
+    def digits(self) -> int:
+        """Decimals that a float32 of the model holds."""
+        return 5 - math.floor(math.log10(max(abs(self.shift), self.scale)))
+
+    @property
     def features(self) -> tuple[str, ...]:
         """Names of the features that it becomes: its own, or ``name=value`` of each value."""
         return tuple(f"{self.name}={value}" for value in self.values) or (self.name,)
@@ -187,14 +192,17 @@ class Columns:
         return number
 
     def decode(self, x: np.ndarray) -> list[dict[str, Any]]:
-        """Return the rows of a table that (batch, features) stand for, numbers in its units: six digits of float32."""
+        """Return the rows of a table that (batch, features) stand for, numbers in its units.
+
+        Numbers are rounded to a millionth of what 0 and 1 stand for: a float32 knows no more.
+        """
         rows: list[dict[str, Any]] = [{} for _ in x]
         place = 0
         for column in self.columns:
             part = np.asarray(x, np.float64)[:, place : place + len(column.features)]
             for row, own in zip(rows, part, strict=True):
                 number = own[0] * column.scale + column.shift
-                row[column.name] = column.values[int(own.argmax())] if column.values else float(f"{number:.6g}")
+                row[column.name] = column.values[int(own.argmax())] if column.values else round(number, column.digits)
             place += len(column.features)
         return rows
 

@@ -1,0 +1,155 @@
+"""Tables: rows as a model takes them and back, and explanations as tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xaicore.errors import InvalidArgument, UnreadableInput
+from xaicore.explanation import Explanation
+from xaicore.tabular import Column, Columns, changes, read_table
+
+COLUMNS = Columns([
+    Column("age", low=17, high=90, integer=True),
+    Column("hours", mean=40, std=10),
+    Column("job", values=["clerk", "driver"]),
+    Column("score"),
+])  # fmt: skip
+ROWS = [
+    {"age": "17", "hours": "45.5", "job": "driver", "score": "0.25", "name": "left out"},
+    {"age": "90", "hours": "30", "job": "clerk", "score": "-3", "name": "left out"},
+]
+
+
+def test_rows_become_what_the_model_takes():
+    np.testing.assert_allclose(COLUMNS.encode(ROWS), [[0, 0.55, 0, 1, 0.25], [1, -1, 1, 0, -3]], rtol=1e-6)
+    assert COLUMNS.names == ("age", "hours", "job=clerk", "job=driver", "score")
+    assert COLUMNS.categories == (("job=clerk", "job=driver"),)
+    assert COLUMNS.integers == {"age": 1 / 73}
+    assert [str(column) for column in COLUMNS.columns] == [
+        "age 17..90 to 0..1",
+        "hours minus 40 over 10",
+        "job one of 2",
+        "score",
+    ]
+
+
+def test_and_back():
+    assert COLUMNS.decode(COLUMNS.encode(ROWS)) == [
+        {"age": 17.0, "hours": 45.5, "job": "driver", "score": 0.25},
+        {"age": 90.0, "hours": 30.0, "job": "clerk", "score": -3.0},
+    ]
+
+
+@given(st.integers(17, 90), st.integers(0, 99), st.sampled_from(["clerk", "driver"]), st.integers(-5, 5))
+def test_whole_numbers_come_back_whole(age, hours, job, score):
+    row = {"age": age, "hours": hours, "job": job, "score": score}
+    assert COLUMNS.decode(COLUMNS.encode([row])) == [row]
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"name": "a", "low": 0},
+        {"name": "a", "low": 0, "high": 0},
+        {"name": "a", "low": 1, "high": 0},
+        {"name": "a", "low": 0, "high": 1, "mean": 0, "std": 1},
+        {"name": "a", "mean": 0, "std": 0},
+        {"name": "a", "values": ["x", "y"], "low": 0, "high": 1},
+        {"name": "a", "values": ["x"]},
+        {"name": "a", "values": ["x", "x"]},
+        {"name": "a", "values": "xy"},
+        {"name": "a", "low": "0", "high": 1},
+        {"name": "a", "low": float("nan"), "high": 1},
+        {"name": "a", "shift": 3},
+        {"low": 0, "high": 1},
+        {"name": ""},
+        "a",
+    ],
+)
+def test_columns_that_are_none(described):
+    with pytest.raises(InvalidArgument):
+        Columns.of([described])
+
+
+def test_columns_have_names_of_their_own():
+    with pytest.raises(InvalidArgument, match="names of their own"):
+        Columns([Column("a"), Column("a")])
+    with pytest.raises(InvalidArgument, match="at least one"):
+        Columns([])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"age": "old"}, "Row 0 has 'old' in the column 'age'; expected a finite number"),
+        ({"age": "inf"}, "finite number"),
+        ({"age": None}, "finite number"),
+        ({"job": "pilot"}, "'pilot' in the column 'job'; expected one of clerk, driver"),
+    ],
+)
+def test_values_that_are_none(change, message):
+    with pytest.raises(UnreadableInput, match=message):
+        COLUMNS.encode([{**ROWS[0], **change}])
+
+
+def test_a_column_that_is_not_there():
+    with pytest.raises(UnreadableInput, match="no column 'hours'"):
+        COLUMNS.encode([{"age": 3, "job": "clerk"}])
+
+
+def test_tables_from_files(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text('age, job\n17, "clerk"\n90,driver\n')
+    assert read_table(path) == [{"age": "17", "job": "clerk"}, {"age": "90", "job": "driver"}]
+    for text, message in (("age,job\n", "no rows"), ("a,b\n1\n", "Row 0"), ("a,b\n1,2\n1,2,3\n", "Row 1")):
+        path.write_text(text)
+        with pytest.raises(UnreadableInput, match=message):
+            read_table(path)
+    with pytest.raises(UnreadableInput, match="Cannot read"):
+        read_table(tmp_path / "absent.csv")
+
+
+def test_changes_are_what_differs_beyond_six_digits():
+    before = [{"age": 39.0, "job": "clerk"}, {"age": 1.0, "job": "clerk"}]
+    after = [{"age": 39.0000001, "job": "driver"}, {"age": 2.0, "job": "clerk"}]
+    assert changes(before, after) == [
+        {"sample": 0, "feature": "job", "before": "clerk", "after": "driver"},
+        {"sample": 1, "feature": "age", "before": 1.0, "after": 2.0},
+    ]
+
+
+def counterfactuals(several=False):
+    before = COLUMNS.encode(ROWS)
+    after = before.copy()
+    after[0, :4] = [0.5, 0.55, 1, 0]
+    found = np.stack([after, before], axis=1) if several else after
+    return Explanation(after - before, np.zeros(2), ids=np.array([7, 8]), extras={"counterfactuals": found})
+
+
+def test_counterfactuals_as_a_table():
+    pytest.importorskip("pandas")
+    frame = counterfactuals().to_frame(COLUMNS)
+    assert frame.to_dict("records") == [
+        {"sample": 7, "feature": "age", "before": 17.0, "after": 53.5},
+        {"sample": 7, "feature": "job", "before": "driver", "after": "clerk"},
+    ]
+    plain = counterfactuals().to_frame(["a", "b", "c", "d", "e"])
+    assert plain["feature"].tolist() == ["a", "c", "d"]
+    assert plain["after"].tolist() == [0.5, 1.0, 0.0]
+    assert counterfactuals(several=True).to_frame()["counterfactual"].tolist() == [0, 0, 0]
+
+
+def test_attributions_as_a_table():
+    pytest.importorskip("pandas")
+    explanation = Explanation(np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros(2))
+    frame = explanation.to_frame(["a", "b"])
+    assert frame["attribution"].tolist() == [1, 2, 3, 4]
+    assert frame["feature"].tolist() == ["a", "b", "a", "b"]
+    for names in (["a"], "ab"):
+        with pytest.raises(InvalidArgument, match="expected one for each"):
+            explanation.to_frame(names)
+    with pytest.raises(InvalidArgument, match="2 inputs"):
+        Explanation([np.ones((2, 3)), np.ones((2, 3))], np.zeros(2)).to_frame()
