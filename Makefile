@@ -36,6 +36,7 @@ bench: .venv/.demo
 	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python benchmarks/estimates.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/counterfactuals.py
 
 sweep: .venv/.demo
 	$(BIN)/python -m benchmarks.sweep --markdown docs/reference/coverage.md

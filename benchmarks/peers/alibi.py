@@ -23,7 +23,7 @@ def counterfactual(model: object) -> common.Search:
             yield np.full_like(row[None], np.nan) if found is None else np.asarray(found["X"]).reshape(1, -1)
 
     return common.Search(
-        keys.COUNTERFACTUAL, f"Counterfactual, {', '.join(f'{k}={v}' for k, v in SEARCH.items())}", find
+        keys.COUNTERFACTUAL_L1, f"Counterfactual, {', '.join(f'{k}={v}' for k, v in SEARCH.items())}", find
     )
 
 

@@ -20,7 +20,7 @@ def propagated(
         rules = {torch.nn.Conv2d: conv, torch.nn.Linear: dense, torch.nn.Flatten: EpsilonRule}
 
         def run() -> object:
-            for layer in model:  # Captum removes the rules after every call
+            for layer in model.modules():  # Captum removes the rules after every call
                 if type(layer) in rules:
                     layer.rule = rules[type(layer)]()
             return LRP(model).attribute(x, target=common.TARGET)
@@ -61,7 +61,7 @@ def methods(workload: str, model: object, x: object) -> list[common.Method]:
         called(keys.GRADIENT, "Saliency, abs=False", attr.Saliency(model), abs=False),
         *(common.Method(key, label, propagated(model, x, *pair)) for key, label, *pair in rules),
     ]
-    if workload == "W1":
+    if workload in {"W1", "W2"}:
         return made
     guided = common.Method(keys.GUIDED, "GuidedBackprop", lambda: guided_call(model, x))
     noisy = {"nt_type": "smoothgrad", "nt_samples": 32, "nt_samples_batch_size": 1, "abs": False}
@@ -79,7 +79,9 @@ def guided_call(model: object, x: object) -> common.Run:
 
 def prepare(workload: str, data: common.Arrays, wanted: Sequence[str]) -> common.Maps:  # noqa: ARG001  # one signature
     """Build the network in PyTorch."""
-    model, x = torch_network.network(data)
+    from captum.attr._utils.custom_modules import Addition_Module
+
+    model, x = torch_network.network(data, Addition_Module)
     return common.Maps(torch_network.outputs(model, x), torch_network.gradient(model, x), methods(workload, model, x))
 
 

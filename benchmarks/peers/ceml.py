@@ -36,22 +36,23 @@ def wrapped(network: Callable[..., object]) -> object:
     return Model()
 
 
-def search(model: object, regularization: str) -> common.Search:
-    """Return the search by BFGS, row by row."""
+def search(model: object, optimizer: str, regularization: str) -> common.Search:
+    """Return the search by one of SciPy's optimizers, row by row."""
 
     def find(x: np.ndarray, targets: np.ndarray) -> Iterator[np.ndarray]:
         for row, target in zip(x, targets, strict=True):
-            yield one(model, row, int(target), regularization)[None]
+            yield one(model, row, int(target), optimizer, regularization)[None]
 
-    label = f"bfgs, {regularization}, C={STRENGTHS}, max_iter={ITERATIONS}"
-    return common.Search(keys.COUNTERFACTUAL, label, find)
+    key = keys.COUNTERFACTUAL_L1 if regularization == "l1" else keys.COUNTERFACTUAL
+    label = f"{optimizer}, {regularization}, C={STRENGTHS}, max_iter={ITERATIONS}"
+    return common.Search(key, label, find)
 
 
-def one(model: object, row: np.ndarray, target: int, regularization: str) -> np.ndarray:
+def one(model: object, row: np.ndarray, target: int, optimizer: str, regularization: str) -> np.ndarray:
     """Return the counterfactual of a row, nan where CEML says that it found none."""
     from ceml.tfkeras import generate_counterfactual
 
-    settings = {"optimizer": "bfgs", "optimizer_args": {"max_iter": ITERATIONS}, "C": STRENGTHS}
+    settings = {"optimizer": optimizer, "optimizer_args": {"max_iter": ITERATIONS}, "C": STRENGTHS}
     try:
         found = generate_counterfactual(model, row, target, regularization=regularization, **settings)
     except Exception as error:
@@ -67,7 +68,8 @@ def prepare(workload: str, data: common.Arrays, wanted: Sequence[str]) -> common
 
     network = keras_network.network(tf.keras, data)
     model = wrapped(network)
-    return common.Searches(lambda: network.predict(data["x"], verbose=0), [search(model, one) for one in ("l1", "l2")])
+    ways = [search(model, *way) for way in (("bfgs", "l1"), ("bfgs", "l2"), ("cg", "l2"))]
+    return common.Searches(lambda: network.predict(data["x"], verbose=0), ways)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -75,8 +75,12 @@ class Options(NamedTuple):
     seconds: float
 
 
-def layers_of(data: Arrays) -> list[dict[str, str]]:
-    """Return the layers in order: kind "conv", "pool", "flatten" or "dense"; activation, padding where it has one."""
+def layers_of(data: Arrays) -> list[dict[str, Any]]:
+    """Return the layers in order: kind "conv", "pool", "flatten", "dense"; activation, padding where it has one.
+
+    Of a network that branches also "norm", "relu", "pad", "add", "mean", each with ``inputs``: the numbers of the rows
+    that it takes, -1 for the input.
+    """
     return json.loads(str(data["layers"]))
 
 

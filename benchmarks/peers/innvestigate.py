@@ -23,6 +23,7 @@ SINGLE = (
 )
 METHODS = {
     "W1": SINGLE,
+    "W2": SINGLE,
     "W3": (*SINGLE, (keys.GUIDED, "guided_backprop", {}), (keys.SMOOTH, "smoothgrad", {"augment_by_n": 32})),
     "W4": ((keys.INTEGRATED, "integrated_gradients", {"steps": 50}),),
 }

@@ -12,3 +12,4 @@ COMPOSITE = "lrp.composite(conv=lrp.alpha1beta0, dense=lrp.epsilon(epsilon=1e-06
 SMOOTH = "smoothgrad(n=32)"
 INTEGRATED = "ig.gausslegendre(n_steps=50)"
 COUNTERFACTUAL = "cf.counterfactual"
+COUNTERFACTUAL_L1 = "cf.counterfactual(cost=cf.l1)"

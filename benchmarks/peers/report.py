@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 BEGIN, END = "<!-- peers -->", "<!-- /peers -->"
 TITLES = {
     "W1": "VGG16 with random weights, 224 x 224, batch 4",
+    "W2": "ResNet50 with random weights, 224 x 224, batch 4",
     "W3": "CNN 28 x 28, batch 256",
     "W4": "Integrated gradients of 50 points, CNN 28 x 28, 256 images",
     "W5": "Counterfactuals, breast cancer data, multilayer perceptron 30-32-16-2",
 }
-SHORT = {"W1": "VGG16, 4 images", "W3": "CNN, 256 images", "W4": "CNN, 256 images"}
+SHORT = {"W1": "VGG16, 4 images", "W2": "ResNet50, 4 images", "W3": "CNN, 256 images", "W4": "CNN, 256 images"}
 ABOUT = (
     "How many times longer a method takes in other libraries than here, on the same weights and inputs;\n"
     "`docs/explanation/peers.md` has the seconds, the ratios to each library's own gradient, and how it was measured."
@@ -85,9 +86,9 @@ def _timed(line: Line) -> str:
 
 def _searched(lines: Sequence[Line]) -> list[str]:
     rows = [SEARCHED, *(_search(line, line.search, line.ours_search, line.error) for line in lines)]
-    ours = next((line for line in lines if line.ours_search or line.ours_error), None)
-    if ours:
-        xaicore = attrs.evolve(ours, peer="xaicore", version="", label=f"`{ours.key}`")
+    found = {line.key: line for line in reversed(lines) if line.ours_search or line.ours_error}
+    for key, ours in sorted(found.items()):
+        xaicore = attrs.evolve(ours, peer="xaicore", version="", label=f"`{key}`")
         rows.append(_search(xaicore, ours.ours_search, None, ours.ours_error))
     return rows
 

@@ -38,9 +38,9 @@ class Peer:
 
 
 PEERS = (
-    Peer("innvestigate", "tf214", ("W1", "W3", "W4")),
-    Peer("zennit", "torch", ("W1", "W3", "W4")),
-    Peer("captum", "torch", ("W1", "W3", "W4")),
+    Peer("innvestigate", "tf214", ("W1", "W2", "W3", "W4")),
+    Peer("zennit", "torch", ("W1", "W2", "W3", "W4")),
+    Peer("captum", "torch", ("W1", "W2", "W3", "W4")),
     Peer("xplique", "xplique", ("W3", "W4")),
     Peer("alibi", "tf214", ("W4", "W5")),
     Peer("ceml", "tf214", ("W5",)),
@@ -153,7 +153,7 @@ def say(text: str) -> None:
 def options() -> argparse.Namespace:
     """Return what was asked on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--large", action="store_true", help="VGG16 too")
+    parser.add_argument("--large", action="store_true", help="VGG16 and ResNet50 too")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--passes", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=60, help="a method gets no further round, or row, after these")
@@ -171,7 +171,7 @@ def main() -> None:
     for path, text in pages.items():
         report.put(text, "", path.name)  # refuses a page without markers before hours of work
     peers = [peer for peer in PEERS if not given.peers or peer.name in given.peers]
-    asked = given.workloads or [name for name in report.TITLES if given.large or name != "W1"]
+    asked = given.workloads or [name for name in report.TITLES if given.large or name not in {"W1", "W2"}]
     names = [name for name in asked if any(name in peer.workloads for peer in peers)]
     with tempfile.TemporaryDirectory() as folder:
         pythons = interpreters(peers)

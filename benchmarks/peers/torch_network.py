@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from benchmarks.peers import common
+from benchmarks.peers import common, torch_branching
 
 
-def network(data: common.Arrays) -> tuple[object, object]:
-    """Return the module, and the inputs channels first."""
+def network(data: common.Arrays, add: Callable[[], object] | None = None) -> tuple[object, object]:
+    """Return the module, and the inputs channels first.  add: makes the peer's module of two tensors for a branch."""
     import torch
 
     x = torch.from_numpy(np.ascontiguousarray(data["x"].transpose(0, 3, 1, 2)))
+    if "inputs" in common.layers_of(data)[0]:
+        return torch_branching.network(torch, data, add), x
     return _network(torch, data), x
 
 
@@ -33,7 +36,7 @@ def _network(torch: ModuleType, data: common.Arrays) -> object:
     return torch.nn.Sequential(*made).eval()
 
 
-def _layer(torch: ModuleType, row: Mapping[str, str], kernel: np.ndarray | None, bias: np.ndarray | None) -> object:
+def _layer(torch: ModuleType, row: Mapping[str, Any], kernel: np.ndarray | None, bias: np.ndarray | None) -> object:
     if row["kind"] not in {"conv", "dense"}:
         return torch.nn.MaxPool2d(2) if row["kind"] == "pool" else torch.nn.Flatten()
     if row["kind"] == "conv":

@@ -84,10 +84,26 @@ def methods(workload: str, model: object, x: object) -> list[common.Method]:
     return [*made, smooth] if workload == "W3" else made
 
 
+def summed() -> object:
+    """Return zennit's sum, whose relevance its composites split by what each branch adds."""
+    import torch
+    from zennit.layer import Sum
+
+    class Pair(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sum = Sum()
+
+        def forward(self, a: object, b: object) -> object:
+            return self.sum(torch.stack([a, b], dim=-1))
+
+    return Pair()
+
+
 def prepare(workload: str, data: common.Arrays, wanted: Sequence[str]) -> common.Maps:  # noqa: ARG001  # one signature
     """Build the network in PyTorch."""
     stand_in_for_torchvision()
-    model, x = torch_network.network(data)
+    model, x = torch_network.network(data, summed)
     return common.Maps(torch_network.outputs(model, x), torch_network.gradient(model, x), methods(workload, model, x))
 
 

@@ -16,6 +16,7 @@ from xaicore.engine.sweep import Sweep, or_zeros
 from xaicore.engine.vjp import vjp
 from xaicore.errors import IntegerInput, InvalidParameter
 from xaicore.inspect.apart import activations_apart
+from xaicore.inspect.entry import is_entry, with_entry
 from xaicore.inspect.folding import fold_batch_normalization, folded_sites
 from xaicore.inspect.running import run
 from xaicore.protocols import Initial, Pull, RuleMap, Tensors
@@ -123,10 +124,12 @@ class Program:
     def cut(self, site: str) -> tuple[Head, Program]:
         """Return (head, tail): head maps inputs to the site's output and what runs around it; tail goes on from there.
 
+        ``conv3:inputs`` stands for what ``conv3`` is given, as it enters this operation alone.
+
         Law: ``tail.outputs(head(inputs)) == outputs(inputs)``.  Nothing is rebuilt; what the tail does not need is
         not traced.  ``tail.given(around)`` fixes what runs around, so that the site's output alone is explained.
         """
-        graph = self.graph
+        graph = self._graph_at(site)
         keys = self.tensors_at(site)
         frontier = (*keys, *graph.frontier(keys))
         first = graph.between(graph.inputs, frontier)
@@ -143,9 +146,12 @@ class Program:
 
     def tensors_at(self, site: str) -> tuple[int, ...]:
         """Return the keys of what a site returns, or of the input of this name: the first tensors of a cut's head."""
-        graph = self.graph
+        graph = self._graph_at(site)
         named = site in graph.input_names
         return (graph.inputs[graph.input_names.index(site)],) if named else graph.node(site).outputs
+
+    def _graph_at(self, site: str) -> Graph:
+        return with_entry(self.graph, site) if is_entry(site) else self.graph
 
     def folded(self) -> Program:
         """Return the program with batch normalization folded into the linear layers beside it, where it can be.

@@ -56,8 +56,22 @@ OF_DATA = {
 }
 
 
+WEIGHTS, MEANS = np.array([0.25, 0.75]), np.random.default_rng(3).normal(size=(2, 4))
+SPREADS = np.stack([np.eye(4) + 0.3, np.diag([0.5, 1.0, 2.0, 1.5])])
+OF_DATA["cf.gaussian_mixture"] = -np.log(
+    sum(
+        w
+        * np.exp(-0.5 * np.einsum("bi,ij,bj->b", X - m, np.linalg.inv(s), X - m))
+        / np.sqrt(np.linalg.det(2 * np.pi * s))
+        for w, m, s in zip(WEIGHTS, MEANS, SPREADS, strict=True)
+    )
+)
+
+
 def of_data(name):
     """Return a cost that holds data; the ridge that keeps a covariance from having no inverse is left out."""
+    if name == "cf.gaussian_mixture":
+        return xaicore.get_cost(name, means=MEANS, covariances=SPREADS, weights=WEIGHTS)
     return xaicore.get_cost(name, reference=DATA, **({"ridge": 0} if name == "cf.mahalanobis" else {}))
 
 
@@ -96,6 +110,9 @@ def test_a_feature_without_deviation_weighs_one_and_is_named():
         ("cf.prototype", {"reference": DATA, "n": 13}),
         ("cf.lmad", {"reference": np.zeros((0, 4))}),
         ("cf.density", {"reference": DATA, "bandwidth": 0}),
+        ("cf.gaussian_mixture", {"means": MEANS, "covariances": SPREADS, "weights": [0.5, 0.6]}),
+        ("cf.gaussian_mixture", {"means": MEANS, "covariances": -SPREADS, "weights": WEIGHTS}),
+        ("cf.gaussian_mixture", {"means": MEANS, "covariances": SPREADS[:, :3, :3], "weights": WEIGHTS}),
     ],
 )
 def test_data_that_make_no_cost(name, parameters):

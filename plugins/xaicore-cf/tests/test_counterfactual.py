@@ -82,6 +82,22 @@ def test_l1_changes_the_one_feature_that_counts_most():
         np.testing.assert_allclose(found.distance, (1e-3 - z) / gain.max(1), rtol=NEAR)
 
 
+def test_shrinking_keeps_features_exactly():
+    """FISTA under L1: the same one feature, the others equal to the bit, and as near but for what momentum overshoots.
+
+    Steps of 0.1 with the momentum of ten steps cross the boundary by a few hundredths of a unit before they turn.
+    """
+    model, x = linear(), data()
+    target = other_class(model, x)
+    w, z = boundary(model, x, target)
+    found = explain("cf(cost=cf.l1, optimizer=cf.proximal)", model, x, target)
+    changed = found.attributions.reshape(12, -1) != 0
+    np.testing.assert_array_equal(changed, np.eye(6, dtype=bool)[np.abs(w).argmax(1)])
+    need = (1e-3 - z) / np.abs(w).max(1)
+    assert (found.distance >= need * (1 - 1e-9)).all()
+    assert (found.distance <= need + 0.1).all()
+
+
 def test_wachter_reaches_a_probability_with_one_feature():
     """|p - 1| <= 0.05 begins at odds of 19."""
     model, x = linear(), data()

@@ -143,3 +143,17 @@ def test_costs_that_are_called_alone():
         xaicore.get_cost("cf.l1")(x)
     with pytest.raises(TypeError, match="without outputs and target"):
         xaicore.get_cost("cf.nll")(x)
+
+
+def test_candidates_have_to_be_plausible_where_that_is_asked_for():
+    """Within 4 of a sample of data, which the nearest counterfactuals are not all."""
+    model, x, seen = network(), data(), data(60, seed=1)
+    rare = xaicore.get_cost("cf.min_distance", reference=seen)
+    plain = xaicore.get_analyzer("cf").explain(model, x, "other", verbose=0)
+    assert (np.asarray(rare(plain.counterfactuals, original=x)) > 4).any()
+    search = xaicore.get_analyzer("cf", cost="cf.l2 + 0.3*cf.min_distance", plausibility="cf.min_distance", threshold=4)
+    found = search.fit(model, seen).explain(model, x, "other", verbose=0)
+    assert found.valid.mean() > 0.5
+    assert (np.asarray(rare(found.counterfactuals, original=x))[found.valid] <= 4 + 1e-4).all()
+    with pytest.raises(InvalidParameter, match="expected a cost of the inputs"):
+        xaicore.get_analyzer("cf", plausibility="cf.nll")

@@ -94,6 +94,9 @@ class Counterfactual(AnalyzerBase):
         pertinent: "positive": between the baseline and x, near the baseline: what of x suffices.  "negative": only away
             from the baseline: what has to be absent.  Dhurandhar et al. 2018.
         baseline: The value of a feature that says nothing, a number or what broadcasts to a sample.
+        plausibility: A cost of which a valid candidate may have ``threshold`` at most, such as cf.density; it draws
+            nothing: for that it is a part of ``cost`` too.
+        threshold: See ``plausibility``.
         done: Instead of the class: a function of the model's outputs (batch, ...) -> bool (batch,), tensors.
         margin: By how much the target's logit has to lead the others, so that rounding in another batch does not turn
             the prediction.
@@ -134,6 +137,8 @@ class Counterfactual(AnalyzerBase):
     diversity: CostFunction | None = part("cost", default=None)
     pertinent: str | None = attrs.field(default=None, converter=optional(choice("positive", "negative")))
     baseline: float | Array = attrs.field(default=0.0, converter=numeric_or_array)
+    plausibility: CostFunction | None = part("cost", default=None)
+    threshold: float = attrs.field(default=0.0, converter=real())
     done: Callable[[Any], Any] | None = attrs.field(default=None, converter=_predicate)
     margin: float = attrs.field(default=1e-3, converter=real(minimum=0))
     tol: float = attrs.field(default=1.0, converter=real(above=0, maximum=1))
@@ -160,6 +165,10 @@ class Counterfactual(AnalyzerBase):
         if self.diversity is not None and not getattr(self.diversity, "among", False):
             raise InvalidParameter(
                 f"Given diversity={self.diversity}; expected a cost of several candidates, such as cf.diversity."
+            )
+        if self.plausibility is not None and reads(self.plausibility) != INPUTS:
+            raise InvalidParameter(
+                f"Given plausibility={self.plausibility}; expected a cost of the inputs, such as cf.density."
             )
         if self.n > 1 and self.noise == 0:
             raise InvalidParameter(f"Given n={self.n} and noise=0; {self.n} searches from one point find the same.")
@@ -233,7 +242,9 @@ class Counterfactual(AnalyzerBase):
         from xaicore_cf.features import Layout
 
         box = box_of(program.graph, self)
-        settings = attrs.evolve(self, cost=with_data(self.cost, self.reference, self.labels))
+        data = (self.reference, self.labels)
+        rare = None if self.plausibility is None else with_data(self.plausibility, *data)
+        settings = attrs.evolve(self, cost=with_data(self.cost, *data), plausibility=rare)
         around = None if self.pertinent is None else Layout.of(program.graph).spread("baseline", self.baseline)
 
         def step(inputs: Tensors, target: Target, ids: tf.Tensor) -> Attribution:

@@ -60,11 +60,21 @@ class Judge:
             tape.watch(x)
             prediction = settings.prediction(x, **known)
         far = seen.slope + tape.gradient(prediction, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        found = Verdict(distance, prediction, near, far, self.valid(seen))
+        found = Verdict(distance, prediction, near, far, self.valid(x, seen, given))
         return found if settings.n == 1 else self._together(x, found)
 
-    def valid(self, seen: Seen) -> tf.Tensor:
-        """Return whether candidates will do, (rows,).
+    def valid(self, x: tf.Tensor, seen: Seen, given: Given) -> tf.Tensor:
+        """Return whether candidates will do, (rows,): reached, and plausible where that is asked for."""
+        import tensorflow as tf
+
+        settings, reached = self.settings, self.reached(seen)
+        if settings.plausibility is None:
+            return reached
+        rare = settings.plausibility(x, original=given.origin(self.box), outputs=seen.logits, target=seen.target)
+        return reached & (rare <= tf.constant(settings.threshold, rare.dtype))
+
+    def reached(self, seen: Seen) -> tf.Tensor:
+        """Return whether candidates are where they are to go, (rows,).
 
         What the user's predicate says; else what the prediction cost says of itself; else whether the target is
         predicted, and with the probability asked for: one below 1 may be reached without being predicted.

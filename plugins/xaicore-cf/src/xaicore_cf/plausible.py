@@ -13,6 +13,7 @@ from xaicore_cf.costs import Cost, Known, per_feature, require_positive
 from xaicore_cf.data import constant, need, samples, squared_distances
 
 if TYPE_CHECKING:
+    import numpy as np
     import tensorflow as tf
 
 
@@ -101,6 +102,64 @@ class Density(Cost):
         reference = need(self)
         exponents = -squared_distances(x, reference) / tf.constant(2 * self.bandwidth**2, x.dtype)
         return tf.constant(math.log(reference.shape[0]), x.dtype) - tf.reduce_logsumexp(exponents, axis=1)
+
+
+@attrs.frozen
+class GaussianMixture(Cost):
+    """``-log sum_k w_k N(x; mu_k, S_k)``: how rare a candidate is under a mixture of Gaussians, Artelt and Hammer 2020.
+
+    Departure: they take the component that fits best, and a constant less; this is the density itself.
+
+    Args:
+        means: mu, (k, *features).
+        covariances: S, (k, features, features) over the flattened sample, each positive definite; or (k, features),
+            variances, positive.
+        weights: w, (k,), positive, summing to 1 within 1e-6.
+
+    Raises:
+        InvalidParameter: shapes do not fit together, or a matrix is not positive definite.
+    """
+
+    means: Array = attrs.field(converter=samples)
+    covariances: Array = attrs.field(converter=Array)
+    weights: Array = attrs.field(converter=Array)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what is no mixture."""
+        import numpy as np
+
+        k, d = self.means.shape[0], math.prod(self.means.shape[1:])
+        fits = self.covariances.shape in {(k, d, d), (k, d)} and self.weights.shape == (k,)
+        if not fits or (self.weights.data <= 0).any() or abs(self.weights.data.sum() - 1) > 1e-6:  # noqa: PLR2004  # rounding of float32
+            raise InvalidParameter(
+                f"Given means {self.means.shape}, covariances {self.covariances.shape}, weights {self.weights.shape}; "
+                f"expected ({k}, {d}, {d}) or ({k}, {d}), and ({k},) positive numbers that sum to 1."
+            )
+        try:
+            self._roots()
+        except np.linalg.LinAlgError:
+            raise InvalidParameter("Given covariances that are not positive definite.") from None
+
+    def _roots(self) -> np.ndarray:
+        """Return the lower roots L of S = L L', (k, features, features)."""
+        import numpy as np
+
+        given = self.covariances.data.astype(np.float64)
+        full = given if given.ndim > 2 else np.stack([np.diag(row) for row in given])  # noqa: PLR2004  # (k, features)
+        return np.linalg.cholesky(full)
+
+    def of(self, x: tf.Tensor, known: Known) -> tf.Tensor:  # noqa: ARG002  # costs have one signature
+        """Return (batch,)."""
+        import numpy as np
+        import tensorflow as tf
+
+        roots, dtype = self._roots(), x.dtype.as_numpy_dtype
+        inverse = np.linalg.inv(roots)
+        logs = np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(1) + 0.5 * roots.shape[1] * math.log(2 * math.pi)
+        constants = (np.log(self.weights.data) - logs).astype(dtype)
+        away = tf.reshape(x, [tf.shape(x)[0], 1, -1]) - constant(self.means, x)[None]
+        standard = tf.einsum("kij,bkj->bki", tf.constant(inverse.astype(dtype)), away)
+        return -tf.reduce_logsumexp(constants - 0.5 * tf.reduce_sum(tf.square(standard), axis=2), axis=1)
 
 
 # Candidates that lie on each other would make K singular, whose determinant has no gradient that can be computed.

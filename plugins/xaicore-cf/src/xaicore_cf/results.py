@@ -32,8 +32,9 @@ def result(
     seen = judge.look(rows, given.original, given.index)
     distance = judge.settings.cost(rows, original=origin, outputs=seen.logits, target=seen.target)
     # The search has checked the very point, in a batch of another size; with several, each is checked for itself.
-    valid = judge.valid(seen) if n > 1 else found.valid
-    already = judge.valid(judge.look(given.original, given.original, given.index))
+    valid = judge.valid(rows, seen, given) if n > 1 else found.valid
+    before = given.original
+    already = judge.valid(before, judge.look(before, before, given.index), given)
     away = rows - origin
     per_row = {
         "valid": valid,

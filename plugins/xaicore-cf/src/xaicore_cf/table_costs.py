@@ -33,6 +33,13 @@ COSTS: dict[str, Declaration] = {
         formula="beta sum_i |x_i - x_0i| + sum_i (x_i - x_0i)^2",
         cites=("dhurandhar2018",),
     ),
+    "cf.gaussian_mixture": Declaration(
+        "cost",
+        "xaicore_cf.plausible:GaussianMixture",
+        summary="How rare a candidate is under a mixture of Gaussians.",
+        formula="-log sum_k w_k N(x; mu_k, S_k)",
+        cites=("artelt2020",),
+    ),
     "cf.hinge": Declaration(
         "cost",
         "xaicore_cf.outcomes:Hinge",
