@@ -6,8 +6,8 @@ PLUGINS := $(sort $(wildcard plugins/*))
 SOURCES := pyproject.toml constraints.txt $(PLUGINS:=/pyproject.toml)
 EDITABLE = $(BIN)/python -m pip install --quiet -c constraints.txt -e ".[$(1)]" $(addprefix -e ./,$(PLUGINS))
 
-# Two processes: more need more memory than a small machine has.  By file: the blocks of a page run one after the other.
-TWO := -n 2 --dist loadfile
+# Two processes: more need more memory than a small machine has.  What has to stay together is told in conftest.py.
+TWO := -n 2
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
+from xdist.scheduler import LoadScopeScheduling
 
 # Before TensorFlow is imported by anything.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -54,6 +55,26 @@ pytest_collect_file = Sybil(
     setup=_enter_folder,
     teardown=_leave_folder,
 ).pytest()
+
+# ---------------------------------------------------------------------------------------------- two processes
+
+
+class _Together(LoadScopeScheduling):
+    """Keeps together what one process has to run: a file, the blocks of a page, the laws of one name.
+
+    The laws of a name share models, and what was traced on them; the names go to whichever process is free.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        named = "test_analyzer_obeys[" in nodeid  # ...[expression-law]
+        return nodeid.rpartition("-")[0] if named else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Return how tests are dealt out to processes."""
+    return _Together(config, log)
+
 
 # ------------------------------------------------------------------------------------------------- recorded results
 

@@ -18,13 +18,14 @@ def network(torch: ModuleType, data: common.Arrays, add: Callable[[], object] | 
     class Branching(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            made = [_module(torch, rows, i, data, add) for i in range(len(rows))]
-            self.operations = torch.nn.ModuleList(made)
+            made = {str(i): _module(torch, rows, i, data, add) for i, row in enumerate(rows) if row["kind"] != "pad"}
+            self.operations = torch.nn.ModuleDict(made)
 
         def forward(self, x: object) -> object:
             found = {-1: x}
-            for i, (row, operation) in enumerate(zip(rows, self.operations, strict=True)):
-                found[i] = operation(*(found[k] for k in row["inputs"]))
+            for i, row in enumerate(rows):
+                given = [found[k] for k in row["inputs"]]
+                found[i] = given[0] if row["kind"] == "pad" else self.operations[str(i)](*given)
             return found[len(rows) - 1]
 
     return Branching().eval()
@@ -50,7 +51,7 @@ def _module(
         return add() if add else _plain_sum(torch)
     if row["kind"] == "mean":
         return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return nn.ReLU() if row["kind"] == "relu" else nn.Identity()
+    return nn.ReLU()
 
 
 def _weighted(torch: ModuleType, row: Mapping[str, Any], kernel: np.ndarray, bias: np.ndarray, by: int) -> object:

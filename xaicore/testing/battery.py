@@ -8,6 +8,7 @@ law(expression)
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -58,10 +59,23 @@ def _analyzer(expression: str, model: keras.Model) -> AnalyzerBase:
     return analyzer if learn is None else learn(model, inputs_of(model, 4 * BATCH, seed=2))
 
 
+@functools.lru_cache(maxsize=8)
+def _model(make: Callable[[], keras.Model], expression: str) -> keras.Model:  # noqa: ARG001  # a key: one for each
+    """Return a model that the laws of one analyzer share, with what is traced on it."""
+    return make()
+
+
+@functools.lru_cache(maxsize=2)
+def _twin(make: Callable[[], keras.Model], expression: str) -> keras.Model:
+    """Return the same model in float64."""
+    return float64_twin(_model(make, expression))
+
+
+@functools.lru_cache(maxsize=4)
 def _models(expression: str) -> tuple[Callable[[], keras.Model], ...]:
     """Return the models that an analyzer does not refuse, at least one; a special one where it refuses the others."""
     for group in (MODELS, SPECIAL):
-        fitting = tuple(make for make in group.values() if _takes(expression, make()))
+        fitting = tuple(make for make in group.values() if _takes(expression, _model(make, expression)))
         if fitting:
             return fitting
     raise AssertionError(f"{expression} refuses every model of the battery.")
@@ -97,7 +111,7 @@ def canonical(expression: str) -> None:
 def shaped_and_finite(expression: str) -> None:
     """Attributions are shaped like the inputs, every array has the sample on axis 0, all numbers are finite."""
     for make in _models(expression):
-        model = make()
+        model = _model(make, expression)
         x = inputs_of(model, BATCH)
         explanation = _explain(expression, model, x)
         expected = [given.shape for given in keras.tree.flatten(x)]
@@ -117,7 +131,7 @@ def shaped_and_finite(expression: str) -> None:
 def per_sample(expression: str) -> None:
     """A sample's explanation does not depend on its batch mates; the same batch gives the same bits."""
     for make in _models(expression):
-        model = make()
+        model = _model(make, expression)
         x = inputs_of(model, BATCH)
         analyzer = _analyzer(expression, model)
         together = analyzer.explain(model, x, target=1, verbose=0)
@@ -130,8 +144,8 @@ def per_sample(expression: str) -> None:
 
 def agrees_with_float64(expression: str) -> None:
     """In float64 a batch and its samples agree to 1e-9, and float32 agrees with float64."""
-    model = _models(expression)[0]()
-    twin = float64_twin(model)
+    make = _models(expression)[0]
+    model, twin = _model(make, expression), _twin(make, expression)
     x = inputs_of(model, BATCH)
     (narrow,) = _arrays(_explain(expression, model, x))
     (exact,) = _arrays(_explain(expression, twin, np.asarray(x, np.float64)))
@@ -144,7 +158,7 @@ def agrees_with_float64(expression: str) -> None:
 
 def one_trace(expression: str) -> None:
     """One trace per analyzer and model, whatever the batch size."""
-    model = _models(expression)[0]()
+    model = _model(_models(expression)[0], expression)
     x = inputs_of(model, BATCH)
     analyzer = _analyzer(expression, model)
     bound = analyzer.bind(model)
@@ -178,7 +192,7 @@ def claims_hold(expression: str) -> None:
     analyzer = xaicore.get_analyzer(expression)
     if not analyzer.claims:
         return
-    model = float64_twin(_models(expression)[0]())
+    model = _twin(_models(expression)[0], expression)
     explanation = _explain(expression, model, inputs_of(model, BATCH))
     total = sum(a.sum(axis=tuple(range(1, a.ndim))) for a in _arrays(explanation))
     assert explanation.residual is not None, f"{expression} claims {set(analyzer.claims)} and reports no residual"

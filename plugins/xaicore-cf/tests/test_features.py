@@ -133,8 +133,9 @@ def test_no_point_leaves_the_box(original, moved, free):
     np.testing.assert_array_equal(point[~free], original[~free])
     assert (point >= low).all()
     assert (point <= high).all()
-    assert point[0] >= original[0]
-    assert point[1] <= original[1]
+    smallest = np.finfo(np.float64).tiny  # TensorFlow's kernels take what is smaller for 0
+    assert point[0] >= original[0] - smallest
+    assert point[1] <= original[1] + smallest
     assert sorted(point[2:5]) == [0, 0, 1]
     steps = point[5] - original[5]
     assert abs(steps - round(steps)) < 1e-12

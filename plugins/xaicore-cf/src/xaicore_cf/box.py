@@ -80,7 +80,9 @@ class Box:
 
         dtype = x.dtype.as_numpy_dtype
         step = tf.constant(np.where(self.steps > 0, self.steps, 1).astype(dtype))
-        rounded = original + step * tf.round((x - original) / step)
+        whole = tf.round((x - original) / step)
+        # Sums lose the smallest numbers (TensorFlow takes those below the normal range for 0): no step, no sum.
+        rounded = tf.where(whole == 0, original, original + step * whole)
         if self.high is not None:
             rounded = tf.where(rounded > tf.constant(self.high.astype(dtype)), rounded - step, rounded)
         if self.low is not None:
