@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 # model -> what was bound to it.  The values hold no model, so that it can be collected.
 _BOUND: weakref.WeakKeyDictionary[keras.Model, dict[Hashable, Bound]] = weakref.WeakKeyDictionary()
 _BINDING = threading.RLock()
+_MOST_BOUND = 64  # of one model: a loop over lambdas, or over parameters, must not grow without end
 
 Function = Callable[["Tensors", tf.Tensor, tf.Tensor], Attribution]
 
@@ -160,8 +161,11 @@ def bind(
     """
     check_model(model)
     kwargs = dict(forward_kwargs or {})
+    # The key itself and not its hash, which -1 and -2 share; with types, since 1, 1.0 and True are equal.
+    typed = tuple((name, type(kwargs[name]), kwargs[name]) for name in sorted(kwargs))
+    key = (analyzer, output, typed, _structure(model))
     try:
-        key = hash((analyzer, output, tuple(sorted(kwargs.items())), _structure(model)))
+        hash(key)
     except TypeError as error:
         raise InvalidArgument(
             f"forward_kwargs={kwargs!r} or the analyzer holds a value that cannot be hashed ({error}); "
@@ -169,9 +173,12 @@ def bind(
         ) from error
     with _BINDING:
         of_model = _BOUND.setdefault(model, {})
-        if fresh or key not in of_model:
-            of_model[key] = _bind(analyzer, model, output, kwargs)
-        return of_model[key]
+        bound = _bind(analyzer, model, output, kwargs) if fresh or key not in of_model else of_model[key]
+        of_model.pop(key, None)
+        of_model[key] = bound  # the last in order is the one used last
+        while len(of_model) > _MOST_BOUND:
+            del of_model[next(iter(of_model))]
+        return bound
 
 
 def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, kwargs: dict[str, object]) -> Bound:
