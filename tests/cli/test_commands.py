@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -131,17 +133,51 @@ def test_doctor_shows_versions_and_plugins():
         assert part in result.stdout
 
 
+def installed(folder, module):
+    """Return the command line in a Python of its own that also has a module of a folder as the plugin ``acme``."""
+    info = folder / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[xaicore]\nacme = {module}\n")
+    code = f"import sys; sys.path.insert(0, {str(folder)!r}); from xaicore.cli import main; main()"
+
+    def fresh(*arguments, **environment):
+        command, variables = [sys.executable, "-c", code, *arguments], {**os.environ, **environment}
+        return subprocess.run(command, check=False, capture_output=True, text=True, env=variables)
+
+    return fresh
+
+
+@pytest.mark.parametrize("hook", ["xaicore_commands", "xaicore_layer_readers"])
+def test_doctor_asks_the_hooks_that_nothing_else_asks_at_once(tmp_path, hook):
+    """One answer that is none: every command works, and doctor says whose it is."""
+    text = f"from xaicore import hookimpl\n@hookimpl\ndef {hook}():\n    return None\n"
+    (tmp_path / "acme_none.py").write_text(text)
+    fresh = installed(tmp_path, "acme_none")
+
+    doctor = fresh("doctor", "--fast")
+    assert doctor.returncode == 1
+    for part in ("BROKEN: acme-none 1.0 (acme)", f"{hook} returned None"):
+        assert part in " ".join(doctor.stdout.split())
+    helped = fresh("--help")
+    assert helped.returncode == 0
+    assert "explain" in helped.stdout
+
+
+def test_doctor_shows_what_the_variable_switches_off_and_what_nobody_brings():
+    code = "from xaicore.cli import main; main()"
+    command = [sys.executable, "-c", code, "doctor", "--fast"]
+    variables = {**os.environ, "XAICORE_PLUGINS": "lrp,lpr"}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=variables)
+    assert done.returncode == 1
+    assert "XAICORE_PLUGINS names 'lpr'" in done.stdout
+    assert re.search(r"gradient +xaicore-gradient +switched off by XAICORE_PLUGINS", done.stdout)
+
+
 def test_doctor_shows_the_traceback_of_a_broken_plugin(tmp_path):
     """A distribution whose module raises, installed as two files on the path of a Python of its own."""
     (tmp_path / "acme_broken.py").write_text("raise RuntimeError('no license for acme')\n")
-    info = tmp_path / "acme_broken-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-broken\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[xaicore]\nacme = acme_broken\n")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from xaicore.cli import main; main()"
-
-    def fresh(*arguments):
-        return subprocess.run([sys.executable, "-c", code, *arguments], check=False, capture_output=True, text=True)
+    fresh = installed(tmp_path, "acme_broken")
 
     doctor = fresh("doctor", "--fast")
     assert doctor.returncode == 1

@@ -8,6 +8,7 @@ import types
 from importlib.metadata import EntryPoint
 
 import attrs
+import click
 import pytest
 
 import acme
@@ -125,6 +126,14 @@ def test_a_family_that_is_switched_off_says_so():
         found.get("acme.heavy", "rule")
 
 
+def test_what_the_selection_leaves_out_or_nobody_brings_is_known():
+    found = Registry.from_entry_points("corp, acmee", [CORE, ACME])
+
+    assert found.disabled == {"acme": "xaicore-acme"}
+    assert found.unknown == ("acmee", "corp")
+    assert Registry.from_entry_points("", [CORE, ACME]).unknown == ()
+
+
 def test_a_family_has_a_name_of_the_grammar():
     found = Registry.from_entry_points(points=[CORE, point("Acme-2", "acme", "acme")])
 
@@ -163,18 +172,71 @@ def test_a_hook_that_raises_breaks_its_plugin_only(hook):
     assert found.get("acme.heavy", "rule") == Weigh(2)
 
 
+GREET = click.Command("greet")
+
+
+def read(layer):
+    raise NotImplementedError
+
+
 def test_commands_and_readers_are_asked_when_they_are_needed():
-    one = plugin(xaicore_commands=lambda: ["a", "b"], xaicore_layer_readers=lambda: {"m:L": 1})
+    one = plugin(xaicore_commands=lambda: [GREET], xaicore_layer_readers=lambda: {"m:L": read, "m:K": "m:read"})
     found = registry(bad=plugin(xaicore_commands=fail), corp=one, acme=acme)
 
     assert not found.broken
-    assert found.commands() == ("a", "b")
-    assert found.layer_readers() == {"m:L": 1}
+    assert found.commands() == (GREET,)
+    assert found.layer_readers() == {"m:L": read, "m:K": "m:read"}
     assert found.broken.keys() == {"bad"}
 
 
+def lazily():
+    yield GREET
+    raise RuntimeError("boom")
+
+
+@pytest.mark.parametrize(
+    ("hook", "answer"),
+    [
+        ("xaicore_layer_readers", lambda: None),
+        ("xaicore_layer_readers", lambda: [("m:L", read)]),
+        ("xaicore_layer_readers", lambda: {"m:L": 1}),
+        ("xaicore_layer_readers", lambda: {Weigh: read}),
+        ("xaicore_layer_readers", lambda: {"L": read}),
+        ("xaicore_layer_readers", fail),
+        ("xaicore_commands", lambda: None),
+        ("xaicore_commands", lambda: "greet"),
+        ("xaicore_commands", lambda: [GREET, "greet"]),
+        ("xaicore_commands", lambda: [click.Command(None)]),
+        ("xaicore_commands", lazily),
+        ("xaicore_commands", fail),
+    ],
+)
+def test_a_wrong_answer_breaks_its_plugin_only(hook, answer):
+    good = plugin(xaicore_commands=lambda: [GREET], xaicore_layer_readers=lambda: {"m:K": read})
+    found = registry(bad=plugin(**{hook: answer}), corp=good, acme=acme)
+
+    assert found.layer_readers() == {"m:K": read}
+    assert found.commands() == (GREET,)
+    assert found.broken.keys() == {"bad"}
+    assert "Traceback" in found.broken["bad"].traceback
+
+
+def test_a_broken_plugin_is_not_asked_again():
+    """Neither for another hook, nor for the same hook twice; one that is well is asked once."""
+    asked = []
+
+    def answer(name, value):
+        return lambda: [asked.append(name), value][1]
+
+    bad = plugin(xaicore_declarations=fail, xaicore_commands=answer("bad", []))
+    found = registry(bad=bad, corp=plugin(xaicore_commands=answer("corp", [])))
+
+    assert (found.commands(), found.commands()) == ((), ())
+    assert asked == ["corp"]
+
+
 def test_two_readers_of_one_layer_clash():
-    readers = [plugin(xaicore_layer_readers=lambda: {"m:L": 1}) for _ in range(2)]
+    readers = [plugin(xaicore_layer_readers=lambda: {"m:L": read}) for _ in range(2)]
 
     with pytest.raises(NameClash, match="m:L"):
         registry(one=readers[0], two=readers[1]).layer_readers()

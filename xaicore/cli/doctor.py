@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xaicore.errors import NameClash
+
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from xaicore.registry import Registry
 
 NEEDED = ("keras", "tensorflow", "numpy", "attrs", "pluggy")
 OPTIONAL = ("click", "rich", "jinja2", "pillow", "scikit-image", "fer")
@@ -52,21 +56,37 @@ def _print_versions(out: Console) -> None:
 
 def _print_plugins(out: Console) -> bool:
     from xaicore.cli.screen import table
-    from xaicore.registry import default
+    from xaicore.registry import VARIABLE, default
 
     registry = default()
+    healthy = _ask(registry, out)
     lines = table("family", "distribution", "version", "names", number=("names",))
     for family, plugin in sorted(registry.plugins.items()):
         count = sum(1 for row in registry.available() if row.name.startswith(f"{family}."))
         lines.add_row(family, plugin.distribution, plugin.version, str(count))
+    for family, distribution in sorted(registry.disabled.items()):
+        lines.add_row(family, distribution, "", f"switched off by {VARIABLE}")
     out.print()
     out.print(lines)
+    for name in registry.unknown:
+        out.print(f"\n{VARIABLE} names {name!r}, and no plugin of this family is installed.", style="red")
     for name, claims in registry.clashes.items():
         out.print(f"\nCLASH: {name!r} is claimed by {' and by '.join(claims)}. Uninstall one of them.", style="red")
     for broken in registry.broken.values():
         out.print(f"\nBROKEN: {broken.distribution} {broken.version} ({broken.family}): {broken.error!r}", style="red")
         out.print(broken.traceback.rstrip())
-    return not registry.broken and not registry.clashes
+    return healthy and not registry.broken and not registry.clashes and not registry.unknown
+
+
+def _ask(registry: Registry, out: Console) -> bool:
+    """Ask the hooks that are otherwise asked when their answer is first needed: what is wrong with it shows here."""
+    registry.commands()
+    try:
+        registry.layer_readers()
+    except NameClash as error:
+        out.print(f"\nCLASH: {error}", style="red")
+        return False
+    return True
 
 
 def _print_times(out: Console) -> None:

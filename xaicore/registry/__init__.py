@@ -15,6 +15,7 @@ import attrs
 
 from xaicore.errors import NameClash, UnknownParameter
 from xaicore.expression import unparse
+from xaicore.registry import hooks
 from xaicore.registry.build import Builder
 from xaicore.registry.catalogue import Catalogue, Row
 from xaicore.registry.discovery import VARIABLE, Broken, Plugin, discover, register
@@ -22,12 +23,15 @@ from xaicore.registry.discovery import VARIABLE, Broken, Plugin, discover, regis
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    import click
+
     from xaicore.analyzer import AnalyzerBase
     from xaicore.declaration import Kind
     from xaicore.protocols import CostFunction, Filter, Optimizer, Quadrature, Rule
     from xaicore.values import Array
 
 __all__ = [
+    "VARIABLE",
     "Broken",
     "Registry",
     "Row",
@@ -82,6 +86,16 @@ class Registry:
         return {**self.catalogue.found.clashes, **claimed}
 
     @property
+    def disabled(self) -> Mapping[str, str]:
+        """Families that XAICORE_PLUGINS leaves out, with their distributions."""
+        return self.catalogue.found.disabled
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Families that XAICORE_PLUGINS names and nobody brings."""
+        return self.catalogue.found.unknown
+
+    @property
     def kinds(self) -> Mapping[str, Kind]:
         """All kinds of parts, by name."""
         return self.catalogue.kinds
@@ -129,18 +143,18 @@ class Registry:
         return arrays_of(part)
 
     def layer_readers(self) -> Mapping[str, object]:
-        """Return the readers of third parties' layers by class path."""
+        """Return the readers of third parties' layers by class path; a plugin that fails is in ``broken``."""
         found: dict[str, object] = {}
-        for _, answer in self.catalogue.answers("xaicore_layer_readers"):
+        for answer in self.catalogue.answers("xaicore_layer_readers", hooks.readers):
             twice = sorted(found.keys() & answer.keys())
             if twice:
                 raise NameClash(f"Two plugins read the layer {twice[0]}. Uninstall one, or leave it out of {VARIABLE}.")
             found |= answer
         return found
 
-    def commands(self) -> tuple[object, ...]:
-        """Return the commands of plugins, ``click.Command`` objects; a plugin that fails is in ``broken``."""
-        return tuple(command for _, answer in self.catalogue.answers("xaicore_commands") for command in answer)
+    def commands(self) -> tuple[click.Command, ...]:
+        """Return the commands of plugins; a plugin that fails is in ``broken``."""
+        return tuple(one for answer in self.catalogue.answers("xaicore_commands", hooks.commands) for one in answer)
 
 
 @cache
@@ -215,6 +229,6 @@ def layer_readers() -> Mapping[str, object]:
     return default().layer_readers()
 
 
-def commands() -> tuple[object, ...]:
+def commands() -> tuple[click.Command, ...]:
     """Return the commands that plugins add to ``xaicore``."""
     return default().commands()

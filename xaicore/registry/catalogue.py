@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -12,6 +12,8 @@ from xaicore.declaration import MEMBER, Declaration, Kind
 from xaicore.errors import BrokenPlugin, FamilyNotInstalled, InvalidDeclaration, NameClash, UnknownName
 from xaicore.registry.discovery import VARIABLE, Broken, Discovery, Plugin
 from xaicore.registry.families import FAMILIES, default_of
+
+Answer = TypeVar("Answer")
 
 
 @attrs.frozen
@@ -31,6 +33,7 @@ class Catalogue:
 
     rows: by full name.  bare: short name -> rows that claim it.  aliases: alias -> rows.
     kinds: by name.  broken: by family; a hook that fails when it is asked later adds to it.
+    answered: hook -> what the plugins answered, for those that are asked later.
     """
 
     found: Discovery
@@ -39,6 +42,7 @@ class Catalogue:
     aliases: Mapping[str, tuple[Row, ...]]
     kinds: Mapping[str, Kind]
     broken: dict[str, Broken]
+    answered: dict[str, tuple[Any, ...]] = attrs.field(factory=dict)
 
     @classmethod
     def of(cls, found: Discovery) -> Catalogue:
@@ -63,13 +67,23 @@ class Catalogue:
         aliases = _claims((alias, row) for row in rows.values() for alias in row.declaration.aliases)
         return cls(found, rows, bare, aliases, kinds, broken)
 
-    def answers(self, hook: str) -> Iterator[tuple[Plugin, Any]]:
-        """Yield (plugin, its answer to a hook); a plugin that fails is left out and counts as broken."""
-        for plugin, function in _implementations(self.found, hook):
-            try:
-                yield plugin, function()
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a plugin does, the host lives
-                self.broken[plugin.family] = Broken.by(error, plugin.family, plugin.distribution, plugin.version)
+    def answers(self, hook: str, checked: Callable[[object], Answer]) -> tuple[Answer, ...]:
+        """Return what the plugins answer to a hook; each is asked once.
+
+        checked: takes an answer and returns it as it will be used, read to its end; raises where it is none.  A plugin
+        that fails here counts as broken, and one that is broken is not asked.
+        """
+        if hook not in self.answered:
+            found = []
+            for plugin, function in _implementations(self.found, hook):
+                if plugin.family in self.broken:
+                    continue
+                try:
+                    found.append(checked(function()))
+                except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a plugin does, the host lives
+                    self.broken[plugin.family] = Broken.by(error, plugin.family, plugin.distribution, plugin.version)
+            self.answered[hook] = tuple(found)
+        return self.answered[hook]
 
     def find(self, name: str) -> Row:
         """Return the row of a name: full, family alone, short, alias, in this order.

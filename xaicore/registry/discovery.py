@@ -59,7 +59,8 @@ class Discovery:
 
     manager: pluggy's, with the plugins registered.
     plugins: by family.  broken: by family.  clashes: family -> distributions that claim it.
-    disabled: families that XAICORE_PLUGINS leaves out, and their distributions.
+    disabled: families that XAICORE_PLUGINS leaves out, and their distributions.  unknown: those that it names and that
+    no entry point brings.
     """
 
     manager: pluggy.PluginManager
@@ -67,6 +68,7 @@ class Discovery:
     broken: Mapping[str, Broken]
     clashes: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     disabled: Mapping[str, str] = attrs.field(factory=dict)
+    unknown: tuple[str, ...] = ()
 
 
 def discover(selection: str | None, points: Iterable[EntryPoint] | None = None) -> Discovery:
@@ -76,7 +78,7 @@ def discover(selection: str | None, points: Iterable[EntryPoint] | None = None) 
         selection: Families to load, "lrp,gradient"; empty for none, None for all.  Core's own are always loaded.
         points: Entry points, by default those that are installed.
     """
-    wanted = None if selection is None else set(re.split(r"[\s,]+", selection.strip()))
+    wanted = None if selection is None else set(filter(None, re.split(r"[\s,]+", selection)))
     by_family: dict[str, list[EntryPoint]] = {}
     disabled: dict[str, str] = {}
     for point in sorted(entry_points(group=GROUP) if points is None else points, key=lambda p: (p.name, p.value)):
@@ -94,7 +96,8 @@ def discover(selection: str | None, points: Iterable[EntryPoint] | None = None) 
             loaded.append(Plugin(_checked(family), *origin(point), point.load()))
         except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a plugin does, the host lives
             broken[family] = Broken.by(error, family, *origin(point))
-    return register(loaded, broken=broken, clashes=clashes, disabled=disabled)
+    unknown = tuple(sorted((wanted or set()) - by_family.keys()))
+    return attrs.evolve(register(loaded, broken=broken, clashes=clashes, disabled=disabled), unknown=unknown)
 
 
 def register(
