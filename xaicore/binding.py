@@ -56,6 +56,7 @@ class Bound:
     input_structure: the structure in which the model takes its inputs, holding the index of each input.
     output_specs: every output of the model.  output: index of the explained one.
     plan: what every operation gets.  visited: sites that the trace met.
+    program: the chosen output of the model as a function.  step: the analyzer's own, on this program.
     """
 
     analyzer: AnalyzerBase
@@ -66,6 +67,7 @@ class Bound:
     output_specs: tuple[OutputSpec, ...]
     output: int
     plan: Plan
+    program: Program = attrs.field(repr=False)
     step: Step = attrs.field(repr=False)
     variables: tuple[object, ...] = attrs.field(repr=False)
     architecture: str = attrs.field(repr=False)
@@ -101,6 +103,11 @@ class Bound:
         if not parsed.many:
             return arrays[0]  # type: ignore[no-any-return]
         return keras.tree.map_structure(lambda *same: np.stack(same, axis=1), *arrays)  # type: ignore[no-any-return]
+
+    def with_analyzer(self, analyzer: AnalyzerBase) -> Bound:
+        """Return the same with another analyzer that computes the same; its expression stays the one that was given."""
+        step = analyzer.attribute(self.program)
+        return attrs.evolve(self, analyzer=analyzer, step=step, traces=0, functions={})
 
     @property
     def coverage(self) -> tuple[dict[str, str], ...]:
@@ -209,6 +216,7 @@ def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, 
         output_specs=specs,
         output=index,
         plan=plan_of(analyzer, program),
+        program=program,
         step=analyzer.attribute(program),
         variables=tuple(v.value for v in model.variables),
         architecture=f"{type(model).__qualname__}{_described(graph)}",

@@ -236,6 +236,10 @@ class NotFinite(XaicoreError, ArithmeticError):
     """A tensor holds NaN or infinite numbers."""
 
 
+class OutOfMemory(XaicoreError, MemoryError):
+    """One sample alone does not fit into the memory, with as little of it at once as can be."""
+
+
 class ResultMistake(XaicoreError):
     """A result cannot be made, written or read."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +66,8 @@ def stream(bound: Bound, data: object, target: object = None, run: Run | None = 
     source = open_source(bound, data, target, run.batch_size, run.queue)
     expected = source.steps if run.steps is None else min(run.steps, source.steps or run.steps)
     events = _events(run.callbacks, run.verbose, expected)
-    kept = _Kept(bound, source)
     halves = Halves(bound)
+    kept, told = _Kept(bound, source, halves), _Told(bound)
     events.on_predict_begin()
     for step, batch in enumerate(itertools.islice(source.batches, run.steps)):
         events.on_predict_batch_begin(step)
@@ -76,14 +77,17 @@ def stream(bound: Bound, data: object, target: object = None, run: Run | None = 
             kept.add(batch, one, ids)
         else:
             kept.count += len(ids)
-            alone = _Kept(bound, source)
+            alone = _Kept(bound, source, halves, to_sink=True)
             alone.add(batch, one, ids)
-            run.sink(alone.explanation())
+            part = alone.explanation()
+            told.read(part)
+            run.sink(part)
         events.on_predict_batch_end(step, {"outputs": one})
     events.on_predict_end()
     if not kept.count:
         raise EmptyInput("Given data without a single batch; expected at least one sample.")
     if run.sink is not None:
+        told.say()
         return None
     explanation = kept.explanation()
     for analyzer in nested(bound.analyzer):
@@ -94,8 +98,8 @@ def stream(bound: Bound, data: object, target: object = None, run: Run | None = 
 class _Kept:
     """What the batches gave so far."""
 
-    def __init__(self, bound: Bound, source: Source) -> None:
-        self.bound, self.source = bound, source
+    def __init__(self, bound: Bound, source: Source, halves: Halves, *, to_sink: bool = False) -> None:
+        self.bound, self.source, self.halves, self.to_sink = bound, source, halves, to_sink
         self.found: list[Attribution] = []
         self.described: list[object] = []
         self.ids: list[np.ndarray] = []
@@ -113,12 +117,15 @@ class _Kept:
     def explanation(self) -> Explanation:
         """Return what was kept as one, and let go of it."""
         ids = np.concatenate(self.ids)
+        # Of what goes to a sink nothing can be added later: every part has the same extras from the start.
+        divided = self.halves.extras(slice(int(ids[0]), int(ids[-1]) + 1), always=self.to_sink)
+        extras: Any = _joined([dict(one.extras) for one in self.found], "extras")
         return Explanation(
             attributions=fill(self.structure, _joined([list(one.attributions) for one in self.found], "attributions")),  # type: ignore[arg-type]
             scores=_joined([one.scores for one in self.found], "scores"),
             target=self._target(ids),
             ids=ids,
-            extras=_joined([dict(one.extras) for one in self.found], "extras"),  # type: ignore[arg-type]
+            extras={**extras, **divided},
             analyzer=self.bound.expression,
             model=self.bound.fingerprint,
             coverage=self.bound.coverage,
@@ -129,6 +136,34 @@ class _Kept:
             return join_targets(self.described, [len(one) for one in self.ids])
         whole = self.described[0]  # of all data; a sink gets a part of it
         return whole[ids] if isinstance(whole, np.ndarray) and whole.ndim else whole
+
+
+class _Told:
+    """What analyzers warn of in parts that go to a sink: said once, at the end."""
+
+    def __init__(self, bound: Bound) -> None:
+        self.analyzers = list(nested(bound.analyzer))
+        self.parts = self.warned = 0
+        self.first: tuple[str, type[Warning]] | None = None
+
+    def read(self, part: Explanation) -> None:
+        """Note what is warned of in a part."""
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            for analyzer in self.analyzers:
+                analyzer.warn_about(part)
+        self.parts += 1
+        self.warned += bool(found)
+        if found and self.first is None:
+            samples = f"samples {part.ids[0]} to {part.ids[-1]}"
+            self.first = f"Of {samples}: {found[0].message}", found[0].category
+
+    def say(self) -> None:
+        """Warn, if there is something to warn of."""
+        if self.first is not None:
+            text, category = self.first
+            message = f"{text} {self.warned} of {self.parts} parts that went to the sink have such samples."
+            warnings.warn(message, category, stacklevel=3)
 
 
 def _joined(parts: list[object], name: str) -> object:
