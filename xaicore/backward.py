@@ -116,11 +116,12 @@ class Backward(AnalyzerBase):
         if self.at is not None:
             return at_site(self, self.at, program)
         rules, otherwise = self.rule_map()
-        ruled = program.with_rules(rules, otherwise=otherwise) if rules else program
+        start = start_of(self._initial)
+        starts = tuple(start) if isinstance(start, dict) else ()
+        wanted(tuple(filter(None, starts)), program)  # sites that exist
+        ruled = program.with_rules(rules, otherwise=otherwise, starts=starts) if rules else program
         residual = "conservation" in self.claims
         how = {"taps": wanted(self.layers, ruled), "stops": wanted(self.stop_at, ruled), "sinks": self.account}
-        start = start_of(self._initial)
-        wanted(tuple(site for site in start if site) if isinstance(start, dict) else (), ruled)  # sites that exist
 
         def step(inputs: Tensors, target: object, ids: Tensor) -> Attribution:  # noqa: ARG001  # nothing is random here
             pull = ruled.pull(inputs, target, initial=start, **how)  # type: ignore[arg-type]

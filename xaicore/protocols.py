@@ -179,8 +179,11 @@ class Program(Protocol):
         """
         ...
 
-    def with_rules(self, rules: RuleMap, *, otherwise: str = "gradient") -> Program:
-        """Return the same program with rules: (condition, rule) in order, first match wins."""
+    def with_rules(self, rules: RuleMap, *, otherwise: str = "gradient", starts: Sequence[str] = ()) -> Program:
+        """Return the same program with rules: (condition, rule) in order, first match wins.
+
+        starts: sites at whose output ``pull`` will start relevance, where it is not the model's output.
+        """
         ...
 
     def folded(self) -> Program:

@@ -71,7 +71,13 @@ class Plan:
 
 
 def decide(
-    graph: Graph, whole: Graph, rules: RuleMap, *, otherwise: str = "gradient", required: Sequence[str] = ()
+    graph: Graph,
+    whole: Graph,
+    rules: RuleMap,
+    *,
+    otherwise: str = "gradient",
+    required: Sequence[str] = (),
+    starts: Sequence[str] = (),
 ) -> Plan:
     """Decide what every operation gets: the first rule whose condition it meets, else its gradient or a refusal.
 
@@ -81,6 +87,7 @@ def decide(
         rules: (condition, rule or None for the gradient), in order.
         otherwise: "gradient", or "unsupported" to refuse operations that nothing matches and that do not only route.
         required: Conditions that the user named: each has to be met by an operation.
+        starts: Sites at whose output relevance starts, "" for the output of the graph.
 
     Raises:
         UnsupportedOperation: an operation has no rule; the message lists all of them.
@@ -92,7 +99,12 @@ def decide(
     chosen: dict[Site, Rule] = {}
     rows: list[PlanRow] = []
     unmet = set(required)
+    moving = graph.dependents(graph.inputs)
     for node in graph.nodes:
+        if moving.isdisjoint(node.outputs):  # an embedding of positions: a constant, as far as the inputs go
+            why = "does not depend on the input"
+            rows += [PlanRow(str(s), type(op).__name__, "gradient", "", why) for s, op, _ in _calls(node)]
+            continue
         for site, operation, looped in _calls(node):
             row, rule = _decide_one(site, operation, facts[site], rules, otherwise, looped=looped, node=node)
             rows.append(row)
@@ -106,7 +118,7 @@ def decide(
     return Plan(
         _annotated(rows, graph, costs),
         chosen,
-        _with_weights(graph, facts, chosen),
+        _with_weights(graph, facts, chosen, starts),
         costs.head,
         costs.loop,
         (costs.bytes_fixed, costs.bytes_per_sample),
@@ -186,12 +198,16 @@ def _refuse(rows: Sequence[PlanRow], rules: RuleMap, chosen: Mapping[Site, Rule]
         raise RuleNeverMet(f"No operation of the model meets the rule given for {condition!r}.{hint}")
 
 
-def _with_weights(graph: Graph, facts: Mapping[Site, Facts], rules: Mapping[Site, Rule]) -> Mapping[Site, Facts]:
+def _with_weights(
+    graph: Graph, facts: Mapping[Site, Facts], rules: Mapping[Site, Rule], starts: Sequence[str] = ()
+) -> Mapping[Site, Facts]:
     """Mark the operations whose output's relevance is 0 wherever the output is 0.
 
-    It is where every consumer weights relevance with its input, or only moves it on to ones that do.
+    It is where every consumer weights relevance with its input, or only moves it on to ones that do, and where no
+    relevance starts: what a user puts there need not be 0 anywhere.
     """
-    weighted: dict[int, bool] = dict.fromkeys(graph.outputs, False)
+    started = (key for site in starts if site for key in graph.node(site).outputs)
+    weighted: dict[int, bool] = dict.fromkeys((*graph.outputs, *started), False)
     takes: dict[int, bool] = {}
     result = dict(facts)
     for node in reversed(graph.nodes):

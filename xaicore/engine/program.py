@@ -62,6 +62,7 @@ class Program:
         values = self._values(inputs)
         with keras.StatelessScope():
             for node in self.graph.nodes:
+                self.visited.met(node)
                 _store(values, node, run(node, [values[k] for k in node.inputs]))
         return values
 
@@ -117,9 +118,9 @@ class Program:
         graph = self.whole
         return graph.input_names[graph.inputs.index(key)] if key in graph.inputs else f"tensor {key}"
 
-    def with_rules(self, rules: RuleMap, *, otherwise: str = "gradient", required: Sequence[str] = ()) -> Program:
+    def with_rules(self, rules: RuleMap, *, otherwise: str = "gradient", starts: Sequence[str] = ()) -> Program:
         """Return the program with rules; see ``plan.decide`` for the arguments and errors."""
-        return attrs.evolve(self, plan=decide(self.graph, self.whole, rules, otherwise=otherwise, required=required))
+        return attrs.evolve(self, plan=decide(self.graph, self.whole, rules, otherwise=otherwise, starts=starts))
 
     def cut(self, site: str) -> tuple[Head, Program]:
         """Return (head, tail): head maps inputs to the site's output and what runs around it; tail goes on from there.
@@ -136,9 +137,10 @@ class Program:
 
         def head(inputs: Tensors) -> Tensors:
             values = self._values(inputs)
+            self.visited.sites.add(site)  # which may be an input
             with keras.StatelessScope():
                 for node in first.nodes:
-                    self.visited.sites.add(str(node.site))
+                    self.visited.met(node)
                     _store(values, node, run(node, [values[k] for k in node.inputs]))
             return tuple(values[k] for k in frontier)
 
@@ -174,7 +176,7 @@ class Program:
         records = []
         for node in self.graph.nodes:
             tensors = _distinct([values[k] for k in node.inputs])
-            self.visited.sites.update(map(str, (node.site, *(inner.site for inner in node.inner), *node.folded)))
+            self.visited.met(node)
             if not explained & set(node.inputs):
                 _store(values, node, run(node, tensors))
                 continue
