@@ -79,6 +79,15 @@ def test_occlusion_is_the_mean_over_patches_that_cover_a_place(patch, stride):
     np.testing.assert_allclose(found.attributions, np.repeat((total / count)[..., None], 2, -1), atol=ROUNDING)
 
 
+def test_what_no_patch_covers_has_nothing():
+    """Not the whole score."""
+    model = dense()
+    found = xaicore.explain("perturbation.occlusion(patch=1, stride=2)", model, X, 1).attributions
+    alone = xaicore.explain("perturbation.ablation", model, X, 1).attributions
+    np.testing.assert_allclose(found[:, ::2], alone[:, ::2], atol=ROUNDING)
+    np.testing.assert_array_equal(found[:, 1::2], 0)
+
+
 def test_of_several_inputs_one_is_touched_at_a_time():
     a, b = keras.Input((4,)), keras.Input((6, 2))
     y = layers.Dense(3, activation="tanh")(layers.Concatenate()([a, layers.Flatten()(b)]))

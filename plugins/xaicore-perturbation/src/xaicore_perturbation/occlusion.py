@@ -40,7 +40,8 @@ class Occlusion(Perturbation):
     """``a_i = mean over patches p that cover i of f(x) - f(x with p replaced)``: Zeiler and Fergus 2014, section 4.2.
 
     A patch covers all channels; of vectors and of integers, features are positions.  The last patch of a side ends at
-    its edge.  Of several inputs one is touched at a time.
+    its edge; where the stride is longer than a patch, what lies between patches is not looked at and has 0.  Of several
+    inputs one is touched at a time.
 
     Args:
         patch: Length along every axis of positions, or one per axis.  None: an eighth of each side.
@@ -64,7 +65,6 @@ class Occlusion(Perturbation):
         n = sum(len(one.starts) for one in windows)
 
         def step(inputs: Tensors, target: Target, ids: tf.Tensor) -> Attribution:
-            import tensorflow as tf
 
             fixed, scores = decided(program, inputs, target)
 
@@ -76,10 +76,7 @@ class Occlusion(Perturbation):
 
             ranks = [x.shape.rank for x in inputs]
             left = Copies(self, program, inputs, fixed, ids, n, keep).sums(inside, ranks)
-            maps = tuple(
-                tf.reshape(scores, [-1] + [1] * (m.shape.rank - 1)) - m / tf.constant(one.cover(), m.dtype)
-                for m, one in zip(left, windows, strict=True)
-            )
+            maps = tuple(_lost(scores, m, one.cover()) for m, one in zip(left, windows, strict=True))
             return Attribution(floating(maps, inputs), scores)
 
         return step
@@ -124,14 +121,23 @@ class _Windows:
         return mask[..., None] if self.channels else mask
 
     def cover(self) -> np.ndarray:
-        """Return how many patches cover each position; 1 where none does, since nothing is summed there."""
+        """Return how many patches cover each position."""
         import numpy as np
 
         counts = np.zeros(self.positions)
         for start in self.starts:
             counts[tuple(slice(a, a + p) for a, p in zip(start, self.patch, strict=True))] += 1
-        counts = np.maximum(counts, 1)
         return counts[..., None] if self.channels else counts
+
+
+def _lost(scores: tf.Tensor, left: tf.Tensor, cover: np.ndarray) -> tf.Tensor:
+    """Return the mean loss of the score at every place, 0 where nothing covers it.  left: sums of what patches left."""
+    import tensorflow as tf
+
+    covered = tf.constant(cover > 0)
+    whole = tf.reshape(scores, [-1] + [1] * (left.shape.rank - 1))
+    mean = tf.math.divide_no_nan(left, tf.constant(cover, left.dtype))
+    return tf.where(covered, whole - mean, tf.zeros_like(mean))
 
 
 def _each(
