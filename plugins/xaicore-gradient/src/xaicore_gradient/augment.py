@@ -10,6 +10,8 @@ from xaicore.analyzer import AnalyzerBase
 from xaicore.backward import Backward
 from xaicore.declaration import part
 from xaicore.errors import InvalidParameter
+from xaicore.filters import Normalize
+from xaicore.nesting import nested
 from xaicore.protocols import Analyzer, Attribution
 from xaicore.values import flag, real
 
@@ -32,8 +34,10 @@ def _scales(value: Any, instance: Any, field: Any) -> Any:
 class Augmented(AnalyzerBase):
     """``a = 1/N sum_k T_k^-1 A(T_k x)``, T_k: as it is, mirrored, resized, resized and mirrored.
 
-    The scores are means as well.  Attributions of a resized copy are interpolated back and scaled by the ratio of the
-    numbers of positions, so that their sum stays.  keras-explainable divides by N - 1 or N - 2 where it sums N.
+    The scores are means as well.  Attributions of a resized copy are interpolated back.  Those shaped like what is
+    explained are shares, and scaled by the ratio of the numbers of positions, so that their sum stays; maps
+    (``cam.gradcam``), and what a filter has normalized, are heights and stay as they are.  keras-explainable divides by
+    N - 1 or N - 2 where it sums N.
 
     Args:
         inner: Any analyzer; the gradient by default.
@@ -52,8 +56,11 @@ class Augmented(AnalyzerBase):
         return (1 + sum(s**2 for s in self.scales)) * (1 + self.flip) * inner
 
     def check_program(self, program: Program) -> None:
-        """Refuse inputs that cannot be mirrored or resized."""
+        """Refuse inputs that cannot be mirrored or resized, and a site whose output has no such positions."""
         graph = program.graph
+        for site in (getattr(one, "at", None) for one in nested(self.inner) if not one.maps):
+            if site is not None:
+                self._check_site(program, site)
         for name, key in zip(graph.input_names, graph.inputs, strict=True):
             shape = graph.specs[key].shape
             if len(shape) < _POSITIONS:
@@ -66,10 +73,20 @@ class Augmented(AnalyzerBase):
                     "that takes any size, or scales=()."
                 )
 
+    def _check_site(self, program: Program, site: str) -> None:
+        graph = program.cut(site)[1].graph
+        shape = graph.specs[graph.inputs[0]].shape
+        if len(shape) not in {len(program.graph.specs[key].shape) for key in program.graph.inputs}:
+            raise InvalidParameter(
+                f"Given {self.inner}, which explains {site!r} of shape {shape}; expected the positions of an input, "
+                "which are mirrored back. Name a site with as many axes as an input, or leave tta out."
+            )
+
     def attribute(self, program: Program) -> Step:
         """Return the step: the inner one on every copy."""
         self.check_program(program)
         inner = self.inner.attribute(program)
+        heights = any(one.maps or _normalizes(one) for one in nested(self.inner))
 
         def step(inputs: Tensors, target: Target, ids: tf.Tensor) -> Attribution:
             import tensorflow as tf
@@ -82,8 +99,10 @@ class Augmented(AnalyzerBase):
                     given = tuple(map(_mirrored, sized)) if mirrored else sized
                     found = inner(given, fixed, ids)
                     back = tuple(map(_mirrored, found.attributions)) if mirrored else found.attributions
-                    like = inputs if len(back) == len(inputs) else (inputs[0],) * len(back)
-                    maps.append(back if scale == 1 else tuple(_brought(a, x) for a, x in zip(back, like, strict=True)))
+                    if scale != 1:
+                        pairs = zip(back, maps[0], strict=True)  # the first is of the size that is wanted
+                        back = tuple(_brought(a, like, heights=heights) for a, like in pairs)
+                    maps.append(back)
                     scores.append(found.scores)
             share = 1 / len(maps)
             mean = tuple(tf.add_n(same) * tf.constant(share, same[0].dtype) for same in zip(*maps, strict=True))
@@ -105,13 +124,19 @@ def _scaled(x: tf.Tensor, scale: float) -> tf.Tensor:
     return _to(x, tf.maximum(sizes, 1))
 
 
-def _brought(attributions: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-    """Return attributions in the positions of another tensor, with the sum that they had, edges aside."""
+def _normalizes(analyzer: object) -> bool:
+    return any(isinstance(one, Normalize) for one in getattr(analyzer, "filters", ()))
+
+
+def _brought(attributions: tf.Tensor, like: tf.Tensor, *, heights: bool) -> tf.Tensor:
+    """Return attributions in the positions of another tensor: with their heights, or with their sum, edges aside."""
     import tensorflow as tf
 
-    before, after = (tf.cast(tf.reduce_prod(tf.shape(t)[1:-1]), attributions.dtype) for t in (attributions, like))
-    found = _to(attributions, tf.shape(like)[1:-1]) * (before / after)
-    return tf.ensure_shape(found, [*like.shape[:-1], attributions.shape[-1]])
+    found = _to(attributions, tf.shape(like)[1:-1])
+    if not heights:
+        before, after = (tf.cast(tf.reduce_prod(tf.shape(t)[1:-1]), found.dtype) for t in (attributions, like))
+        found *= before / after
+    return tf.ensure_shape(found, like.shape)
 
 
 def _to(tensor: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:

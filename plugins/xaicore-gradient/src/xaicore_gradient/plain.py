@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
@@ -84,6 +84,8 @@ class InputItself(AnalyzerBase):
         seed: With the sample's id it fixes the noise, whatever the batch.
         score: "logit" strips a softmax or sigmoid head, "probability" keeps it.
     """
+
+    asks_model: ClassVar[bool] = False
 
     noise: float = attrs.field(default=0.0, converter=real(minimum=0))
     seed: int = attrs.field(default=0, converter=integer(minimum=0))
