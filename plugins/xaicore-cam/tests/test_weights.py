@@ -90,6 +90,51 @@ def test_a_head_without_weights_of_its_own_is_refused():
         xaicore.get_analyzer("cam.cam").bind(model)
 
 
+def headed(*after, size=(8, 8, 3)):
+    """Return a network whose feature maps go through some layers."""
+    maps = layers.Conv2D(4, 3, activation="relu", name="maps")
+    return randomise(keras.Sequential([keras.Input(size), maps, *after]))
+
+
+@pytest.mark.parametrize(
+    ("after", "named"),
+    [
+        ([layers.AveragePooling2D(2), layers.Flatten(), layers.Dense(3)], "AveragePooling2D, Flatten, Dense"),
+        ([layers.AveragePooling2D(4, strides=6), layers.Flatten(), layers.Dense(3)], "AveragePooling2D"),
+        ([layers.GlobalMaxPooling2D(), layers.Dense(3)], "GlobalMaxPooling2D"),
+        ([layers.GlobalAveragePooling2D(), layers.Dense(3, activation="tanh")], r"Dense \(tanh\)"),
+        ([layers.GlobalAveragePooling2D(), layers.Dense(3), layers.ReLU()], "ReLU"),
+        ([layers.Cropping2D(1), layers.GlobalAveragePooling2D(), layers.Dense(3)], "Cropping2D"),
+    ],
+)
+def test_a_head_whose_weights_are_not_those_of_whole_maps_is_refused(after, named):
+    with pytest.raises(InvalidParameter, match=f"{named}.*without activation"):
+        xaicore.get_analyzer("cam.cam(at='maps')").plan(headed(*after))
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        [layers.GlobalAveragePooling2D(keepdims=True), layers.Flatten()],
+        [layers.AveragePooling2D((6, 6)), layers.Reshape((4,))],
+        [layers.Dropout(0.5), layers.GlobalAveragePooling2D()],
+    ],
+)
+def test_other_ways_to_pool_all_positions_have_the_same_weights(pool):
+    model = float64_twin(headed(*pool, layers.Dense(3, activation="softmax", name="head")))
+    x = inputs_of(model, 2)
+    found = xaicore.explain("cam.cam(relu=False, upsample=False)", model, x, 1).attributions
+    a = keras.Model(model.inputs[0], model.get_layer("maps").output)(x).numpy()
+    np.testing.assert_allclose(found, a @ model.get_layer("head").kernel.numpy()[:, 1:2], rtol=1e-10, atol=1e-12)
+
+
+def test_the_map_of_the_head_is_one_of_logits():
+    """The gradient of a probability is no weight of the head."""
+    model = headed(layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax"))
+    with pytest.raises(InvalidParameter, match="expected 'logit'"):
+        xaicore.get_analyzer("cam.cam(score='probability')").plan(model)
+
+
 def test_guided_gradcam_is_the_product():
     model = convolutional()
     x = inputs_of(model, 3)

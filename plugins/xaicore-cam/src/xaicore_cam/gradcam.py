@@ -8,6 +8,7 @@ import attrs
 
 from xaicore.analyzer import AnalyzerBase
 from xaicore.declaration import part
+from xaicore.errors import InvalidParameter
 from xaicore.protocols import Attribution
 from xaicore.values import choice, flag, optional, site_text
 from xaicore_cam.weights import HeadWeights, MeanGradient, Weights
@@ -63,8 +64,14 @@ class GradCam(AnalyzerBase):
         """Refuse a head that has no weights of its own, where these are asked for."""
         from xaicore_cam.layer import check_head
 
-        if isinstance(self.weights, HeadWeights):
-            check_head(program.graph, self.explained_site(program))
+        if not isinstance(self.weights, HeadWeights):
+            return
+        if self.score != "logit":
+            raise InvalidParameter(
+                f"Given score={self.score!r}; expected 'logit': the weights of a head are those of its logits. "
+                "`cam.gradcam` explains probabilities too."
+            )
+        check_head(program.graph, self.explained_site(program))
 
     def attribute(self, program: Program) -> Step:
         """Return the step: one forward, and the gradient back to the site."""

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from xaicore.errors import InvalidParameter
 from xaicore.inspect.facts import facts_of
-from xaicore.inspect.kinds import kind
+from xaicore.inspect.kinds import activation_of, kind
 
 if TYPE_CHECKING:
     from xaicore.inspect.nodes import Graph, Node, Spec
 
-# What may stand beside pooling and the dense layer; a softmax is stripped before.
-_AFTER = frozenset({"identity", "routing", "softmax"})
+# What may stand between and behind pooling and the dense layer; a softmax is stripped before.
+_AFTER = frozenset({"identity", "routing"})
 _POOLING = frozenset({"average_pooling", "max_pooling"})
 
 
@@ -50,15 +50,39 @@ def check(graph: Graph, site: str) -> None:
 
 
 def check_head(graph: Graph, site: str) -> None:
-    """Raise InvalidParameter unless the maps of a site go through global average pooling and one dense layer alone."""
-    after = graph.between(graph.node(site).outputs, graph.outputs).nodes
-    kinds = [kind(node.operation) for node in after if kind(node.operation) not in _AFTER]
-    if kinds != ["average_pooling", "dense"]:
-        names = ", ".join(type(node.operation).__name__ for node in after) or "nothing"
+    """Raise InvalidParameter unless the maps of a site go through global average pooling and one linear dense layer.
+
+    Only then is a dense layer's weight what a whole feature map is worth.
+    """
+    maps = graph.node(site).outputs[0]
+    after = graph.between((maps,), graph.outputs).nodes
+    used = [node for node in after if kind(node.operation) != "identity"]
+    pooled = bool(used) and _pools_all(graph, used[0])
+    rest = [node for node in used[1:] if kind(node.operation) not in _AFTER]
+    linear = [kind(node.operation) for node in rest] == ["dense"] and activation_of(rest[0].operation) is None
+    if not (pooled and linear):
+        names = ", ".join(_described(node) for node in after) or "nothing"
         raise InvalidParameter(
-            f"The maps of {site!r} go through {names}; expected global average pooling and one dense layer, whose "
-            "weights `cam.cam` takes. `cam.gradcam` takes the gradient's mean for any head."
+            f"The maps of {site!r} go through {names}; expected global average pooling and one dense layer without "
+            "activation, whose weights `cam.cam` takes. `cam.gradcam` takes the gradient's mean for any head."
         )
+
+
+def _pools_all(graph: Graph, node: Node) -> bool:
+    """Return whether an operation takes the mean over all positions, and keeps the channels."""
+    if kind(node.operation) != "average_pooling":
+        return False
+    given, found = (graph.specs[keys[0]].shape for keys in (node.inputs, node.outputs))
+    size = getattr(node.operation, "pool_size", None)  # a window may leave out what a stride does not reach
+    covers = size is None or all(n is not None and p >= n for n, p in zip(given[1:-1], size, strict=True))
+    return covers and all(n == 1 for n in found[1:-1]) and found[-1] == given[-1] and not _channels_first(node)
+
+
+def _described(node: Node) -> str:
+    """Return an operation's class, and its activation where it has one."""
+    activation = activation_of(node.operation)
+    name = type(node.operation).__name__
+    return name if activation in {None, node.operation} else f"{name} ({getattr(activation, '__name__', activation)})"
 
 
 def seen_input(graph: Graph, site: str) -> int:
