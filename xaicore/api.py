@@ -51,7 +51,8 @@ def explain(  # noqa: PLR0917  # the order of keras-explainable's arguments
     Args:
         method: A name, an expression, an analyzer; or a function ``(model, inputs, indices, **method_params) ->
             (scores, maps)`` of tensors, scores (batch, 1), maps with a last axis of length 1.
-        model: A built Keras 3 model.  It is only read.
+        model: A built Keras 3 model.  It is only read.  Or a function on NumPy arrays, for methods that need outputs
+            alone; see ``xaicore.black_box``.
         x: Arrays, tensors, a list or dict of them as the model takes them, a ``tf.data.Dataset``, a
             ``keras.utils.PyDataset`` or an iterator; these three yield x, (x, y) or (x, y, weight).
         y: What to explain of the output, see ``xaicore.engine.target``.  None: the largest output ("all": every one).
@@ -85,6 +86,9 @@ def explain(  # noqa: PLR0917  # the order of keras-explainable's arguments
         )
     if y is not None and target is not None:
         raise InvalidArgument("Given y= and target=, which are two names of one thing. Give it once.")
+    from xaicore.inspect.black_box import as_model  # TensorFlow is imported only when something is computed
+
+    model = as_model(model, x)
     analyzer = _analyzer(method, model, method_params)
     if resizing is not None:
         analyzer = _resized(analyzer, resizing)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +14,8 @@ import tensorflow as tf
 from xaicore.errors import BlackBoxMistake
 
 Shape = tuple[int | None, ...]
+# Data whose shapes are known when it is run through, or whose order an arbitrary function cannot know.
+_RUN = (dict, tf.data.Dataset, keras.utils.PyDataset)
 
 
 class HostFunction(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
@@ -79,3 +83,40 @@ def black_box(
     given = [keras.Input(shape, dtype=dtype) for shape in shapes]
     found = HostFunction(function, outputs, dtype)(*given)
     return keras.Model(given if isinstance(inputs, list) else given[0], found, name="black_box")
+
+
+def as_model(given: Any, x: object) -> Any:
+    """Return a plain function on arrays as a model, with shapes taken from the data; anything else as it is.
+
+    x: arrays, tensors or numbers, or a list of arrays for a function of several.
+
+    Raises:
+        BlackBoxMistake: the data has no shapes before it is run through, or the function does not return one row for
+            each sample.
+    """
+    if not (inspect.isroutine(given) or isinstance(given, functools.partial)):
+        return given
+    several = isinstance(x, list | tuple) and any(hasattr(one, "shape") for one in x)
+    parts: list[Any] = list(x) if several else [x]  # type: ignore[call-overload]  # a list where there are several
+    if any(hasattr(one, "__next__") or isinstance(one, _RUN) for one in parts):
+        raise BlackBoxMistake(
+            f"Given the function {_named(given)} and data as a {type(x).__name__}; expected arrays, which tell the "
+            "shapes. Wrap the function first: xaicore.black_box(function, inputs, outputs)."
+        )
+    arrays = [np.asarray(one) for one in parts]
+    if any(not a.ndim or not len(a) or a.dtype.kind not in "fiub" for a in arrays):
+        kinds = ", ".join(f"{a.dtype} of shape {a.shape}" for a in arrays)
+        raise BlackBoxMistake(f"Given {kinds} for the function {_named(given)}; expected numbers, (batch, *features).")
+    dtype = "float32" if all(a.dtype.itemsize <= np.dtype("float32").itemsize for a in arrays) else "float64"
+    found = np.asarray(given(*(a[:1].astype(dtype) for a in arrays)))
+    if found.shape[:1] != (1,):
+        raise BlackBoxMistake(
+            f"The function {_named(given)} returned an array of shape {found.shape} for one sample; expected one row "
+            "for each sample, (batch, *outputs)."
+        )
+    shapes: Any = [a.shape[1:] for a in arrays]
+    return black_box(given, shapes if several else shapes[0], found.shape[1:], dtype=dtype)
+
+
+def _named(function: object) -> str:
+    return str(getattr(function, "__qualname__", type(function).__name__))

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import xaicore
+from xaicore.errors import InvalidParameter
 from xaicore.testing.models import MODELS, inputs_of, two_towers
 
 
@@ -42,6 +43,11 @@ def test_of_several_inputs_the_one_that_the_site_sees_is_masked():
     found = xaicore.explain("cam.scorecam", model, inputs_of(model, 2), 0)
     assert found.attributions.shape == (2, 6, 1)
     assert np.isfinite(found.attributions).all()
+
+
+def test_a_baseline_that_does_not_fit_is_refused():
+    with pytest.raises(InvalidParameter, match=r"shape \(7,\) for 'image'.*\(8, 8, 3\)"):
+        xaicore.get_analyzer("cam.scorecam", baseline=np.zeros(7)).plan(MODELS["convolutional"]())
 
 
 @pytest.mark.parametrize("site", ["c1", "c2"])

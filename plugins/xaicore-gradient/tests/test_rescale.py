@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 import xaicore
-from xaicore.errors import UnsupportedOperation
+from xaicore.errors import InvalidParameter, UnsupportedOperation
 from xaicore.testing.models import MODELS, float64_twin, inputs_of, randomise
 
 R = np.random.default_rng(0)
@@ -66,3 +66,32 @@ def test_what_has_no_slope_of_its_own_is_refused():
     model = keras.Model(x, layers.Dense(1)(layers.Flatten()(layers.LayerNormalization(name="norm")(x))))
     with pytest.raises(UnsupportedOperation, match="norm"):
         xaicore.get_analyzer("gradient.deeplift_rescale").plan(model)
+
+
+def two_inputs():
+    a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
+    hidden = layers.Dense(4, activation="tanh", name="hidden")(layers.Concatenate()([a, b]))
+    return float64_twin(randomise(keras.Model([a, b], layers.Dense(2)(hidden))))
+
+
+def test_every_input_may_have_a_reference_of_its_own():
+    """What is equal to its reference has no part in the change."""
+    model = two_inputs()
+    x = [R.normal(size=(1, 3)), R.normal(size=(1, 2))]
+    found = xaicore.get_analyzer("gradient.deeplift_rescale", baseline=(0.5, x[1][0])).explain(model, x, 1)
+    change = found.scores - xaicore.explain("gradient", model, [np.full((1, 3), 0.5), x[1]], 1).scores
+    np.testing.assert_allclose(found.attributions[0].sum(1), change, atol=1e-12)
+    np.testing.assert_array_equal(found.attributions[1], 0)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"baseline": np.zeros(4)}, r"shape \(4,\) for 'a'"),
+        ({"baseline": (0.0, 1.0, 2.0)}, "a tuple of 2, one each: a, b"),
+        ({"baseline": np.zeros(5), "at": "hidden"}, r"shape \(5,\) for 'hidden'.*\(4,\)"),
+    ],
+)
+def test_references_that_do_not_fit(how, message):
+    with pytest.raises(InvalidParameter, match=message):
+        xaicore.get_analyzer("gradient.deeplift_rescale", **how).plan(two_inputs())

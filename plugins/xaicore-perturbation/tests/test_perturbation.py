@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
@@ -190,6 +191,47 @@ def test_a_function_on_arrays_is_explained_as_the_model_is():
     np.testing.assert_allclose(best.scores, np.asarray(model(X)).max(1), atol=ROUNDING)
 
 
+@pytest.mark.parametrize("how", [lambda f: f, functools.partial, lambda f: Wrapped(f).call])
+@pytest.mark.parametrize("expression", ["perturbation.occlusion(patch=1)", "perturbation.kernel_shap"])
+def test_a_function_is_explained_as_it_is(expression, how):
+    """Shapes are those of the data and of what it returns for one sample."""
+    model = dense()
+    one = xaicore.explain(expression, how(lambda x: np.asarray(model(x))), X, 1)
+    np.testing.assert_allclose(one.attributions, xaicore.explain(expression, model, X, 1).attributions, atol=ROUNDING)
+    assert one.attributions.dtype == np.float64
+
+
+class Wrapped:
+    """An object with a method that predicts."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def call(self, x):
+        return self.function(x)
+
+
+def test_a_function_of_several_arrays():
+    x = [np.ones((2, 2)), np.ones((2, 3), np.float32)]
+    found = xaicore.explain("perturbation.ablation", lambda a, b: a.sum(1) * b.sum(1), x).attributions
+    np.testing.assert_allclose(found[0], np.full((2, 2), 3))
+    np.testing.assert_allclose(found[1], np.full((2, 3), 2))
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "message"),
+    [
+        (lambda x: x, iter([X]), "Wrap the function first"),
+        (lambda x: x, {"x": X}, "Wrap the function first"),
+        (lambda x: x.sum(), X, r"shape \(\) for one sample"),
+        (lambda x: x, np.array(["a"]), "expected numbers"),
+    ],
+)
+def test_a_function_whose_shapes_are_not_known(function, x, message):
+    with pytest.raises(BlackBoxMistake, match=message):
+        xaicore.explain("perturbation.ablation", function, x)
+
+
 def test_several_inputs_of_a_function():
     box = xaicore.black_box(lambda a, b: a.sum(1) * b.sum(1), [(2,), (3,)], ())
     found = xaicore.explain("perturbation.ablation", box, [np.ones((1, 2)), np.ones((1, 3))])
@@ -247,6 +289,54 @@ def test_a_gradient_of_a_black_box_is_refused():
 def test_groups_that_do_not_fit(parameters, message):
     with pytest.raises(InvalidParameter, match=message):
         xaicore.get_analyzer("perturbation.ablation", **parameters).plan(dense())
+
+
+def two_inputs():
+    a, b = keras.Input((4,), name="a"), keras.Input((6, 2), name="b")
+    y = layers.Dense(3, activation="tanh")(layers.Concatenate()([a, layers.Flatten()(b)]))
+    return float64_twin(randomise(keras.Model([a, b], layers.Dense(2)(y))))
+
+
+def test_every_input_may_have_a_baseline_of_its_own():
+    model = two_inputs()
+    x = [R.normal(size=(2, 4)), R.normal(size=(2, 6, 2))]
+    other = np.array([0.1, -0.2])
+    found = xaicore.get_analyzer("perturbation.ablation", baseline=(0.7, other)).explain(model, x, 0).attributions
+    for k, value in ((0, 0.7), (1, other[1])):
+        without = [x[0].copy(), x[1].copy()]
+        without[k].reshape(2, -1)[:, 3] = value
+        loss = score(model, x, 0) - score(model, without, 0)
+        np.testing.assert_allclose(found[k].reshape(2, -1)[:, 3], loss, atol=ROUNDING)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "message"),
+    [
+        (np.zeros(5), r"shape \(5,\) for 'a'.*one sample, \(4,\)"),
+        ((0.0, np.zeros((1, 6, 2))), r"shape \(1, 6, 2\) for 'b'"),
+        ((0.0, 1.0, 2.0), "3 baselines as a tuple; expected one for all inputs or a tuple of 2, one each: a, b"),
+    ],
+)
+@pytest.mark.parametrize("name", ["ablation", "occlusion", "rise", "kernel_shap(n=40)"])
+def test_baselines_that_do_not_fit(name, baseline, message):
+    with pytest.raises(InvalidParameter, match=message):
+        xaicore.get_analyzer(f"perturbation.{name}", baseline=baseline).plan(two_inputs())
+
+
+def test_symbols_have_no_fractions():
+    symbols = keras.Input((4,), dtype="int32")
+    model = keras.Model(symbols, layers.Dense(1)(layers.Flatten()(layers.Embedding(9, 3)(symbols))))
+    with pytest.raises(InvalidParameter, match="whole numbers"):
+        xaicore.get_analyzer("perturbation.ablation(baseline=0.5)").plan(model)
+
+
+@pytest.mark.parametrize("groups", [None, np.zeros((1,), int)])
+def test_one_feature_or_group_has_the_whole_gain(groups):
+    model = dense(1) if groups is None else dense()
+    x = X[:, :1] if groups is None else X
+    found = xaicore.get_analyzer("perturbation.kernel_shap", groups=groups).explain(model, x, 1)
+    gain = score(model, x, 1) - score(model, np.zeros_like(x), 1)
+    np.testing.assert_allclose(found.attributions.sum(1), gain, atol=ROUNDING)
 
 
 def test_patches_and_coalitions_that_do_not_fit():

@@ -9,6 +9,7 @@ import attrs
 
 from xaicore.analyzer import AnalyzerBase
 from xaicore.protocols import Attribution
+from xaicore.stand_ins import check_stand_in, filled
 from xaicore.values import Array, choice, flag, numeric_or_array, optional, site_text
 
 if TYPE_CHECKING:
@@ -66,6 +67,14 @@ class ScoreCam(AnalyzerBase):
         """Return a hundred forward passes: how many channels there are is known with the model."""
         return 100.0
 
+    def check_program(self, program: Program) -> None:
+        """Refuse a baseline that does not fit the input that is masked."""
+        from xaicore_cam.layer import seen_input
+
+        graph = program.graph
+        seen = seen_input(graph, self.explained_site(program))
+        check_stand_in(self.baseline, (graph.input_names[seen],), (graph.specs[graph.inputs[seen]],))
+
     def attribute(self, program: Program) -> Step:
         """Return the step: two forwards, and one for each channel."""
         from xaicore_cam.layer import seen_input
@@ -122,15 +131,13 @@ class ScoreCam(AnalyzerBase):
         mask: Mask,
     ) -> tf.Tensor:
         """Return the weight of every channel, (batch, channels).  sizes: index of the masked input, channels."""
-        import numpy as np
         import tensorflow as tf
 
         from xaicore.engine.copies import weighted_sum
 
         (seen, channels), (target, ids) = sizes, fixed
         samples = tf.range(tf.shape(ids)[0])
-        data = self.baseline.data if isinstance(self.baseline, Array) else self.baseline
-        other = tf.constant(np.asarray(data).astype(inputs[seen].dtype.as_numpy_dtype))
+        (other,) = filled(self.baseline, (inputs[seen],))
 
         def masked(repeat: Repeat, k: tf.Tensor, ids: tf.Tensor) -> Tensors:  # noqa: ARG001  # nothing is random here
             x = repeat(inputs[seen])

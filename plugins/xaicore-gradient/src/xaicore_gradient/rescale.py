@@ -9,7 +9,8 @@ import attrs
 from xaicore.analyzer import AnalyzerBase, at_site
 from xaicore.errors import UnsupportedOperation
 from xaicore.protocols import Attribution, Effort, Relevance, Setting
-from xaicore.values import Array, choice, numeric_or_array, optional, real, site_text
+from xaicore.stand_ins import StandIn, check_stand_in, filled, stand_in
+from xaicore.values import choice, optional, real, site_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 # What the rule is for; the gradient of these is their slope everywhere.
 _NONLINEAR = "affine or activation or max_pooling"
-_LINEAR = "routing or identity or sum or average_pooling or rescaling"
+_LINEAR = "routing or identity or sum or average_pooling or interpolation or rescaling"
 
 
 @attrs.frozen
@@ -110,7 +111,8 @@ class DeepLift(AnalyzerBase):
     The attributions sum to f(x) - f(x') (their summation to delta, eq. 1); ``residual`` is what is missing.
 
     Args:
-        baseline: The reference x': a number, or an array that broadcasts to one sample.
+        baseline: The reference x': a number, or an array that broadcasts to one sample; a tuple of these, one for each
+            of several inputs.
         at: Site whose output is explained instead of the model's inputs; the reference is given there.
         near: Differences below this are met by the gradient.
         score: "logit" strips a softmax or sigmoid head, "probability" keeps it.
@@ -120,7 +122,7 @@ class DeepLift(AnalyzerBase):
             slope of its own.
     """
 
-    baseline: float | Array = attrs.field(default=0.0, converter=numeric_or_array)
+    baseline: StandIn = attrs.field(default=0.0, converter=stand_in)
     at: str | None = attrs.field(default=None, converter=optional(site_text))
     near: float = attrs.field(default=1e-7, converter=real(minimum=0))
     score: str = attrs.field(default="logit", converter=choice("logit", "probability"))
@@ -135,7 +137,14 @@ class DeepLift(AnalyzerBase):
         return 2 * inner
 
     def check_program(self, program: Program) -> None:
-        """Refuse operations without a slope of their own, by name."""
+        """Refuse operations without a slope of their own, by name, and a reference that does not fit."""
+        graph = program.graph
+        if self.at is None:
+            names, keys = graph.input_names, graph.inputs
+        else:
+            keys = program.tensors_at(self.at)
+            names = (self.at,) * len(keys)
+        check_stand_in(self.baseline, names, [graph.specs[key] for key in keys])
         self._ruled(program if self.at is None else program.cut(self.at)[1])
 
     def _ruled(self, program: Program) -> Program:
@@ -152,13 +161,9 @@ class DeepLift(AnalyzerBase):
         self._ruled(program)
 
         def step(inputs: Tensors, target: Target, ids: tf.Tensor) -> Attribution:  # noqa: ARG001  # nothing is random
-            import numpy as np
             import tensorflow as tf
 
-            data = self.baseline.data if isinstance(self.baseline, Array) else self.baseline
-            references = tuple(
-                tf.zeros_like(x) + tf.constant(np.asarray(data).astype(x.dtype.as_numpy_dtype)) for x in inputs
-            )
+            references = tuple(tf.zeros_like(x) + r for x, r in zip(inputs, filled(self.baseline, inputs), strict=True))
             fixed = target.anchor(program.outputs(inputs))
             both = attrs.evolve(fixed, index=None if fixed.index is None else _twice(fixed.index))
             ruled = self._ruled(program.given(tuple(map(_twice, program.context))))

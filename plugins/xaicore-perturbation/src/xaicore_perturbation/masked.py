@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
 from xaicore.analyzer import AnalyzerBase
 from xaicore.errors import InvalidParameter
 from xaicore.protocols import Attribution
-from xaicore.values import Array, choice, numeric_or_array
+from xaicore.stand_ins import StandIn, check_stand_in, filled, stand_in
+from xaicore.values import choice
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -32,26 +33,28 @@ class Perturbation(AnalyzerBase):
 
     Args:
         baseline: What stands in for what is taken away, in the units of the inputs: a number, or an array that
-            broadcasts to one sample.
+            broadcasts to one sample; a tuple of these, one for each of several inputs.
         score: "logit" strips a softmax or sigmoid head, "probability" keeps it.
     """
 
     needs_gradient: ClassVar[bool] = False
 
-    baseline: float | Array = attrs.field(default=0.0, converter=numeric_or_array)
+    baseline: StandIn = attrs.field(default=0.0, converter=stand_in)
     score: str = attrs.field(default="logit", converter=choice("logit", "probability"))
 
     def sizes(self, program: Program) -> tuple[tuple[int, ...], ...]:
         """Return the shape of a sample of each input.
 
         Raises:
-            InvalidParameter: a length is not known before the run.
+            InvalidParameter: a length is not known before the run, or the baseline does not fit.
         """
+        graph = program.graph
+        check_stand_in(self.baseline, graph.input_names, [graph.specs[key] for key in graph.inputs])
         return tuple(shape_of(program.graph, i) for i in range(len(program.graph.inputs)))
 
     def replaced(self, inputs: Tensors, keep: Tensors) -> Tensors:
         """Return ``keep * x + (1 - keep) * baseline``; of integers, one of the two."""
-        return tuple(_mixed(x, self.baseline, m) for x, m in zip(inputs, keep, strict=True))
+        return tuple(map(_mixed, inputs, filled(self.baseline, inputs), keep))
 
 
 @attrs.frozen(eq=False)
@@ -122,12 +125,9 @@ def floating(tensors: Tensors, inputs: Tensors) -> Tensors:
     return tuple(a + tf.zeros(tf.shape(x), a.dtype) for a, x in zip(tensors, inputs, strict=True))
 
 
-def _mixed(x: tf.Tensor, baseline: float | Array, keep: tf.Tensor) -> tf.Tensor:
-    import numpy as np
+def _mixed(x: tf.Tensor, other: tf.Tensor, keep: tf.Tensor) -> tf.Tensor:
     import tensorflow as tf
 
-    given: Any = np.asarray(baseline.data if isinstance(baseline, Array) else baseline)
-    other = tf.constant(given.astype(x.dtype.as_numpy_dtype))
     if not x.dtype.is_floating:
         return tf.where(keep > 0.5, x, other)  # noqa: PLR2004  # kept or not
     share = tf.cast(keep, x.dtype)

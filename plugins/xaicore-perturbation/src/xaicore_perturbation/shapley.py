@@ -83,7 +83,9 @@ class KernelShap(Perturbation):
 
             none = self.replaced(inputs, tuple(tf.zeros_like(x, tf.float32) for x in inputs))
             before = fixed(program.outputs(none))
-            met = Copies(self, program, inputs, fixed, ids, len(table), keep).scores()
+            copies = Copies(self, program, inputs, fixed, ids, len(table), keep)
+            # Of one group no coalition lies between nothing and all: it gets the whole gain.
+            met = copies.scores() if len(table) else tf.zeros([tf.shape(ids)[0], 0], scores.dtype)
             # In float64: the regression subtracts sums of thousands of scores.
             gains = tf.concat([met - before[:, None], (scores - before)[:, None]], 1)
             phi = tf.cast(tf.matmul(tf.cast(gains, tf.float64), tf.constant(solver)), scores.dtype)
