@@ -1,4 +1,4 @@
-"""Paths against numpy, what leaves the prefix out, and the stated error."""
+"""Paths against numpy, and what leaves the prefix out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from keras import layers
 
 import xaicore
-from xaicore.errors import InvalidParameter, ToleranceWarning
 from xaicore.testing.models import MODELS, float64_twin, inputs_of, randomise
 
 R = np.random.default_rng(3)
@@ -166,73 +165,6 @@ def test_a_prefix_is_found_where_it_pays():
     assert tail(bypassed()) is not None
     relu_first = keras.Sequential([keras.Input((5,)), layers.ReLU(), layers.Dense(2)])
     assert tail(relu_first) is None
-
-
-# --------------------------------------------------------------------------------------------------- a stated error
-
-
-def network(activation):
-    keras.utils.set_random_seed(4)
-    convolutions = [layers.Conv2D(8, 3, strides=s, activation=activation) for s in (1, 2, 1)]
-    end = [layers.Flatten(), layers.Dense(32, activation=activation), layers.Dense(5)]
-    model = keras.Sequential([keras.Input((14, 14, 3)), *convolutions, *end])
-    for variable in model.weights:
-        if variable.name == "bias":
-            variable.assign(0.2 * R.normal(size=variable.shape))
-    return float64_twin(model)
-
-
-@pytest.mark.parametrize(
-    ("activation", "tolerance", "samples"),
-    [
-        ("gelu", 1e-3, 30),
-        ("relu", 2e-2, 30),
-        *(pytest.param(a, t, 300, marks=pytest.mark.slow) for a, t in [("gelu", 1e-3), ("tanh", 1e-3), ("relu", 1e-2)]),
-    ],
-)
-def test_the_stated_error_is_the_real_one(activation, tolerance, samples):
-    """True error at most twice the stated one on 99 % of samples, against 4096 points; few gradients."""
-    model, x = network(activation), R.normal(size=(samples, 14, 14, 3))
-    reference = xaicore.explain("ig.riemann_middle(n_steps=4096)", model, x, 2, batch_size=100).attributions
-    found = xaicore.explain(f"ig.adaptive(tolerance={tolerance})", model, x, 2, batch_size=100)
-    true = size(found.attributions - reference) / size(reference)
-    assert (true <= 2 * found.error).mean() >= 0.99
-    assert (found.error <= tolerance).all()
-    if activation == "relu":  # no more than the best fixed rule that is within the tolerance on every sample
-        fixed = (xaicore.explain(f"ig.riemann_middle(n_steps={n})", model, x, 2) for n in range(8, 160, 8))
-        worst = ((size(f.attributions - reference) / size(reference)).max() for f in fixed)
-        enough = next(n for n, error in zip(range(8, 160, 8), worst, strict=False) if error <= tolerance)
-        assert found.steps.mean() <= enough
-    else:
-        assert found.steps.max() <= 17
-
-
-def test_an_unmet_tolerance_is_reported_and_a_met_one_is_not():
-    model, x = network("relu"), R.normal(size=(3, 14, 14, 3))
-    with pytest.warns(ToleranceWarning, match="3 of 3 explanations are above the tolerance 1e-09 after 9 points"):
-        found = xaicore.explain("ig.adaptive(tolerance=1e-9, max_steps=9)", model, x, 2)
-    assert found.steps.tolist() == [9, 9, 9]
-    assert (found.error > 1e-9).all()
-    wide = xaicore.explain("ig.adaptive(tolerance=0.5)", model, x, 2)  # warnings are errors here
-    assert (wide.error <= 0.5).all()
-
-
-def test_an_adaptive_integral_is_gregorys_rule():
-    """All samples at 17 points; the weights of differences up to order four, as tables have them, at both ends."""
-    weights = np.ones(17)
-    weights[:5] = 95 / 288, 317 / 240, 23 / 30, 793 / 720, 157 / 160
-    weights[-5:] = weights[:5][::-1]
-    expected = X * sum(w * gradient(X * k / 16) for k, w in enumerate(weights)) / 16
-    with pytest.warns(ToleranceWarning):
-        found = xaicore.explain("ig.adaptive(tolerance=1e-15, max_steps=20)", smooth(), X)
-    # The first point is 2^-16 of the way from the baseline, not on it: f'' of size one, a weight of 1/50.
-    np.testing.assert_allclose(found.attributions, expected, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("parameters", ["inner=lrp.epsilon", "baseline=ig.uniform", "tolerance=0", "max_steps=3"])
-def test_what_no_error_can_be_stated_for(parameters):
-    with pytest.raises(InvalidParameter):
-        xaicore.get_analyzer(f"ig.adaptive({parameters})")
 
 
 # ------------------------------------------------------------------------------------------------ expected gradients

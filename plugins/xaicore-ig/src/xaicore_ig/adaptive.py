@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -15,10 +13,10 @@ from xaicore.errors import InvalidParameter
 from xaicore.protocols import Analyzer, Attribution
 from xaicore.values import flag, integer, optional, real, site_text
 from xaicore_ig.baselines import as_baseline, number_or_part
+from xaicore_ig.levels import CHANGES, counted_at, gregory_levels, levels, stated_error
 from xaicore_ig.line import Line, line, total
 
 if TYPE_CHECKING:
-    import numpy as np
     import tensorflow as tf
 
     from xaicore.engine.program import Program
@@ -26,30 +24,35 @@ if TYPE_CHECKING:
     from xaicore.explanation import Explanation
     from xaicore.protocols import Step, Tensors
 
-# Of the differences of order 1 to 4 in Gregory's rule.
-_GREGORY = (1 / 12, 1 / 24, 19 / 720, 3 / 160)
 # Where the path leaves the baseline: at the baseline itself, activations may be at a tie that the path never meets.
-_START = 2.0**-16
+# Far above the rounding of a dtype, and so small that what it changes is below every error that can be stated.
+_START = {"float32": 2.0**-16, "float64": 2.0**-40}
+_FIRST = 2  # the level where samples leave for the first time
 
 
 @attrs.frozen(str=False)
 class Adaptive(AnalyzerBase):
     """Integrated gradients of the gradient, with as many points as a sample needs.
 
-        a^(l) = (x - b) * sum_k w_k^(l) df/dx (b + t_k (x - b)),   error = |a^(l) - a^(l-1)|_1 / (2 |a^(l)|_1)
+        a^(l) = (x - b) * sum_k w_k^(l) df/dx (b + t_k (x - b)),   c_l = |a^(l) - a^(l-1)|_1 / |a^(l)|_1
+        error = max(c_l / 2, 0.4 mean_j h_j + 0.5 std_j h_j),      h_j = c_(l-j) / 2^j, j = 0 to 3
 
     Level l is Gregory's rule on 3, 5, 9, ... points: the trapezoidal rule with corrections at its ends (Davis and
     Rabinowitz 1984, section 2.9).  Each level has the points of the one before, whose gradients are used again.  A
-    sample is done when its error is at most ``tolerance``, and leaves the batch.
-    On paths with kinks, as ReLU makes them, errors fall like 1/n, and half of the change is the error of the last
-    level; on smooth paths it is far above.  A small ``residual`` would not do instead: it can vanish while the
-    attributions are wrong.
+    sample is done when its error is at most ``tolerance``, after 9 points at the earliest, and leaves the batch.
+    On paths with kinks, as ReLU makes them, errors fall like 1/n, so that half of a change is about the error of the
+    last level, and h_j is what the change j levels ago lets expect of this one.  A path with few kinks can change
+    little by luck just where it is asked whether it is done: then the changes before it say more, and so does how much
+    they scatter.  On smooth paths all of this is far above the error.  A small ``residual`` would not do instead: it
+    can vanish while the attributions are wrong.
 
-    Extras: ``error``, (batch,); ``steps``, (batch,), the gradients taken; ``residual``, what completeness misses.
+    Extras: ``error``, (batch,), at least some units of rounding; ``steps``, (batch,), the gradients taken;
+    ``residual``, what completeness misses.
 
     Args:
         tolerance: Largest error, relative to the L1 norm of a sample's attributions.
-        max_steps: Most points; a sample that is above the tolerance there keeps what it has, with a warning.
+        max_steps: Most steps from point to point, so that 256 allow 257 points, both ends among them; a sample that is
+            above the tolerance there keeps what it has, with a warning.
         baseline: As in ``ig.integrated_gradients``, one for each sample.
         at: As there.
         inner: A plain gradient: its ``score`` counts.
@@ -102,7 +105,7 @@ class Adaptive(AnalyzerBase):
 
             warn(
                 f"{missed} of {error.size} explanations are above the tolerance {self.tolerance:g} after "
-                f"{_levels(self.max_steps)[-1]} points; the largest error is {error.max():.2g}. Raise "
+                f"{levels(self.max_steps)[-1]} points; the largest error is {error.max():.2g}. Raise "
                 "max_steps or the tolerance; explanation.error tells of each.",
                 ToleranceWarning,
                 stacklevel=2,
@@ -141,22 +144,27 @@ class Adaptive(AnalyzerBase):
 
         from xaicore.engine.refine import refine
 
-        sizes = _levels(self.max_steps)
+        sizes = levels(self.max_steps)
         end, batch = problem.end, tf.shape(problem.ids)[0]
         dtype = end[0].dtype
         grid, table = gregory_levels(len(sizes))
-        nodes, weights = tf.constant(grid.clip(_START), dtype), tf.constant(table, dtype)
+        nodes, weights = tf.constant(grid.clip(_START[dtype.name]), dtype), tf.constant(table, dtype)
         offsets = tf.constant([0, *sizes])
 
-        def one(number: tf.Tensor, active: tf.Tensor, sums: Tensors) -> tuple[Tensors, Tensors, tf.Tensor]:
+        counted = tf.constant([counted_at(level) for level in range(len(sizes))])
+
+        def one(number: tf.Tensor, active: tf.Tensor, state: Tensors) -> tuple[Tensors, Tensors, tf.Tensor]:
+            *sums, changes = state
             new = slice(offsets[number], offsets[number + 1])
-            added, now, before = self._level(problem.of(active), nodes[new], weights[new], number, sums)
+            added, now, before = self._level(problem.of(active), nodes[new], weights[new], number, tuple(sums))
             change = total(tuple(tf.abs(a - b) for a, b in zip(now, before, strict=True)), dtype)
             # No attribution at all, at this level and the one before, is an answer.
-            error = tf.math.divide_no_nan(change, 2 * total(tuple(map(tf.abs, now)), dtype))
+            relative = tf.math.divide_no_nan(change, total(tuple(map(tf.abs, now)), dtype))
+            changes = tf.concat([relative[:, None], changes[:, :-1] / 2], 1)
+            error = stated_error(changes, counted[number])
             points = tf.fill(tf.shape(active), offsets[number + 1])
-            going = (error > tf.constant(self.tolerance, dtype)) | (number == 0)
-            return added, (*now, error, points), going
+            going = (error > tf.constant(self.tolerance, dtype)) | (number < _FIRST)
+            return (*added, changes), (*now, error, points), going
 
         behind = problem.line(prefix=self.prefix)  # for the shapes of its ends; the rest is pruned from the trace
         empty = tuple(tf.zeros(tf.concat([[batch, len(sizes)], tf.shape(e)[1:]], 0), e.dtype) for e in behind.end)
@@ -164,7 +172,8 @@ class Adaptive(AnalyzerBase):
         shaped = tuple(
             tf.ensure_shape(s, [None, len(sizes), *e.shape[1:]]) for s, e in zip(empty, behind.end, strict=True)
         )
-        *kept, error, points = refine(len(sizes), shaped, results, one)
+        history = tf.zeros([batch, CHANGES], dtype)
+        *kept, error, points = refine(len(sizes), (*shaped, history), results, one)
         return tuple(kept), error, points
 
     def _level(
@@ -213,43 +222,3 @@ class _Problem:
     def line(self, *, prefix: bool) -> Line:
         """Return the line between the ends."""
         return line(self.program, self.start, self.end, prefix=prefix)
-
-
-def _levels(most: int) -> list[int]:
-    """Return the numbers of points of all levels, 3, 5, 9, ..., up to ``most``."""
-    powers = (2**k + 1 for k in itertools.count(1))
-    return list(itertools.takewhile(lambda n: n <= most, powers))
-
-
-def gregory_levels(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points of ``count`` nested rules, and their weights in each: (n,) and (n, count), float64.
-
-    Points are sorted by the level that brings them.  Law: weights of a level sum to 1, and polynomials up to degree 3
-    are integrated exactly from the first level on, up to degree 5 from the second.
-    """
-    import numpy as np
-
-    finest = 2**count
-    grid = np.arange(finest + 1)
-    weights, first = np.zeros((finest + 1, count)), np.full(finest + 1, count)
-    for level in reversed(range(count)):
-        inside = grid % (finest // 2 ** (level + 1)) == 0
-        weights[inside, level] = _gregory(2 ** (level + 1))
-        first[inside] = level
-    order = np.argsort(first, kind="stable")
-    return (grid / finest)[order], weights[order]
-
-
-def _gregory(n: int) -> np.ndarray:
-    """Return the weights of n + 1 equal steps' ends: the trapezoidal rule, corrected by differences at both ends."""
-    import numpy as np
-
-    weights = np.ones(n + 1)
-    weights[[0, -1]] = 0.5
-    for order, factor in enumerate(_GREGORY[: min(n, len(_GREGORY))], start=1):
-        # Forward differences at the start, of alternating sign, and backward ones at the end, which mirror them.
-        difference = np.array([(-1.0) ** (order - j) * math.comb(order, j) for j in range(order + 1)])
-        correction = np.zeros(n + 1)
-        correction[: order + 1] = (-1) ** order * difference
-        weights -= factor * (correction + correction[::-1])
-    return weights / n

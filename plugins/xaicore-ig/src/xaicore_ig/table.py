@@ -19,7 +19,7 @@ ROWS: dict[str, Declaration] = {
         "analyzer",
         "xaicore_ig.adaptive:Adaptive",
         summary="Integrated gradients to a stated error, with as many points as a sample needs.",
-        formula="n = 3, 5, 9, ... until |a_n - a_(n/2)|_1 <= 2 tolerance |a_n|_1",
+        formula="n = 9, 17, 33, ... until the last changes |a_n - a_(n/2)|_1 let expect an error <= tolerance |a_n|_1",
         cites=("sundararajan2017", "davis1984"),
     ),
     "ig.blur": Declaration(
