@@ -1,14 +1,18 @@
-"""What an analyzer is bound to is found again by equality, and forgotten in the order of its use."""
+"""What an analyzer is bound to: found again by equality, forgotten in the order of its use, compiled or not."""
 
 from __future__ import annotations
 
+import attrs
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
+import host
 import xaicore
+import xaicore.table
 from xaicore.binding import _BOUND, _MOST_BOUND
+from xaicore.registry import Registry
 
 X = np.array([[0.5, -1.0, 2.0], [1.5, 0.3, -0.7]], np.float32)
 
@@ -59,3 +63,30 @@ def test_what_was_bound_long_ago_is_forgotten() -> None:
         assert analyzer.bind(model) is kept  # in use
 
     assert len(_BOUND[model]) == _MOST_BOUND
+
+
+@pytest.mark.parametrize("expression", ["host.sorted", "host.sorted | abs"])
+def test_an_analyzer_of_the_host_is_not_compiled(expression: str) -> None:
+    """It gets tensors that hold numbers, batch after batch, and may return arrays."""
+    registry = Registry.from_modules({"filter": xaicore.table, "host": host})
+    analyzer = registry.get(expression, "analyzer")
+    model = curved()
+
+    explanation = analyzer.explain(model, X, target=1, batch_size=1, verbose=0)
+
+    np.testing.assert_array_equal(explanation.attributions, [[1, 0, 2], [2, 1, 0]])
+    np.testing.assert_allclose(explanation.scores, np.asarray(model(X))[:, 1], rtol=1e-6)  # float32
+    np.testing.assert_array_equal(explanation.extras["first"], [0, 1])
+    assert analyzer.bind(model).traces == 0
+    assert {(row["action"], row["visited"]) for row in explanation.coverage} == {("none", "yes")}
+
+
+def test_an_analyzer_of_the_host_inside_another() -> None:
+    """Noise of 0 on the host: what is around it runs there too."""
+    smooth = xaicore.get_analyzer("smoothgrad(n=3, noise=0)")
+    around = attrs.evolve(smooth, inner=host.Sorted())
+
+    explanation = around.explain(curved(), X, target="all", verbose=0)
+
+    expected = np.stack([[[1, 0, 2]] * 2, [[2, 1, 0]] * 2])
+    np.testing.assert_allclose(explanation.attributions, expected, rtol=1e-6)  # a mean of three in float32

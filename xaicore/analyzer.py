@@ -25,9 +25,10 @@ class AnalyzerBase:
     """Base of analyzers: frozen attrs classes whose one method of their own is ``attribute``.
 
     Fields are all that changes the numbers.  ``score`` ("logit" or "probability") is a field or follows ``inner``.
-    compiled: whether ``bind`` compiles the step.
+    compiled: whether ``bind`` compiles the step.  False: it runs on the host, and may call what only takes numbers.
     maps: whether attributions are one map of positions, (batch, *positions, 1), and not shaped like the inputs.
     needs_gradient: whether the inputs have to be floating numbers, which a gradient can be taken of.
+    asks_model: whether attributions depend on the model at all; what only shows the input runs it for the score.
     own_targets: texts that the analyzer takes as targets beside those of all, each with the function of the outputs
         (batch, ...) -> (batch,) that it stands for.
     """
@@ -35,6 +36,7 @@ class AnalyzerBase:
     compiled: ClassVar[bool] = True
     maps: ClassVar[bool] = False
     needs_gradient: ClassVar[bool] = True
+    asks_model: ClassVar[bool] = True
     own_targets: ClassVar[Mapping[str, Callable[[Tensor], Tensor]]] = {}
 
     @property

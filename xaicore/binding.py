@@ -16,8 +16,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from xaicore.engine.program import Program, Visits
+from xaicore.engine.program import Program
 from xaicore.engine.target import OutputSpec, ParsedTarget, Target, TargetSpec, parse
+from xaicore.engine.visits import Visits
 from xaicore.errors import (
     BlackBoxMistake,
     FoldingDiffers,
@@ -32,7 +33,7 @@ from xaicore.inspect.inputs import InputSpec
 from xaicore.inspect.nodes import Graph, Ref
 from xaicore.inspect.precision import half_sites, in_float32
 from xaicore.inspect.read import check_model, read_graph
-from xaicore.nesting import check_target, is_cut, nested, own_target, plan_of, score_of
+from xaicore.nesting import check_target, is_compiled, is_cut, nested, own_target, plan_of, score_of
 from xaicore.protocols import Attribution, Step
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Bound:
                 raise
             raise known from error
         arrays = [keras.tree.map_structure(lambda t: t.numpy(), one) for one in found]
+        self.visited.check()
         if not parsed.many:
             return arrays[0]  # type: ignore[no-any-return]
         return keras.tree.map_structure(lambda *same: np.stack(same, axis=1), *arrays)  # type: ignore[no-any-return]
@@ -139,6 +141,8 @@ class Bound:
 
     def _compile(self, spec: TargetSpec) -> Function:
         signature = (
+        if not is_compiled(self.analyzer):
+            return functools.partial(self._on_the_host, spec)
             tuple(tf.TensorSpec((None, *s.shape[1:]), s.dtype) for s in self.input_specs),
             tf.TensorSpec((None, None), tf.int32),
             tf.TensorSpec((None,), tf.int64),
@@ -150,6 +154,11 @@ class Bound:
         return tf.function(traced, autograph=False, input_signature=signature)  # type: ignore[no-any-return]
 
     def _trace(self, spec: TargetSpec, inputs: Tensors, index: tf.Tensor, ids: tf.Tensor) -> Attribution:
+    def _on_the_host(self, spec: TargetSpec, inputs: Tensors, index: tf.Tensor, ids: tf.Tensor) -> Attribution:
+        """Run the step as it is, on tensors that hold numbers; it may return arrays."""
+        found = self.step(inputs, Target(spec, index if spec.needs_index else None), ids)
+        return keras.tree.map_structure(tf.convert_to_tensor, found)  # type: ignore[no-any-return]
+
         self.traces += 1
         return self.step(inputs, Target(spec, index if spec.needs_index else None), ids)
 
@@ -204,6 +213,8 @@ def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, 
     position = {key: i for i, key in enumerate(graph.inputs)}
     return Bound(
         analyzer=analyzer,
+    plan = plan_of(analyzer, program)
+    program.visited.expect(plan, program.graph)
         expression=_expression(analyzer),
         model_name=model.name,
         input_specs=tuple(
@@ -215,7 +226,7 @@ def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, 
         ),
         output_specs=specs,
         output=index,
-        plan=plan_of(analyzer, program),
+        plan=plan,
         program=program,
         step=analyzer.attribute(program),
         variables=tuple(v.value for v in model.variables),

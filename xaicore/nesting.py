@@ -9,6 +9,7 @@ import attrs
 
 from xaicore.engine.plan import Plan, PlanRow, decide
 from xaicore.engine.target_text import split_output
+from xaicore.inspect.entry import SUFFIX
 
 if TYPE_CHECKING:
     from xaicore.analyzer import AnalyzerBase
@@ -53,6 +54,12 @@ def nested(analyzer: object) -> Iterator[AnalyzerBase]:
         analyzer = getattr(analyzer, "inner", None)
 
 
+def is_compiled(analyzer: object) -> bool:
+    """Return whether the step can be compiled: an analyzer, or one inside, that runs on the host says no."""
+    inner = getattr(analyzer, "inner", None)
+    return getattr(analyzer, "compiled", True) and (inner is None or is_compiled(inner))
+
+
 def is_cut(analyzer: object) -> bool:
     """Return whether an analyzer, or one inside, explains an inner tensor (``at=``) or gives a map of positions."""
     inner = getattr(analyzer, "inner", None)
@@ -61,7 +68,7 @@ def is_cut(analyzer: object) -> bool:
 
 
 def plan_of(analyzer: object, program: Program) -> Plan:
-    """Return the plan of an analyzer, or of the analyzer inside; all gradient where there are no rules."""
+    """Return the plan of an analyzer, or of the analyzer inside; all gradient, or all forward, without rules."""
     find, repeat = getattr(analyzer, "explained_site", None), getattr(analyzer, "passes", None)
     site = None if find is None else find(program)
     check = getattr(analyzer, "check_program", None)
@@ -77,7 +84,8 @@ def plan_of(analyzer: object, program: Program) -> Plan:
         return plan
     names = {str(node.site): type(node.operation).__name__ for node in program.graph.nodes}
     why = "chosen by position and shape" if getattr(analyzer, "at", None) is None else "named by at="
-    row = PlanRow(site, names.get(site, "InputLayer"), "explained", "", why)
+    operation = names.get(site.removesuffix(SUFFIX), "InputLayer")
+    row = PlanRow(site, operation, "explained", "", why)
     return attrs.evolve(plan, rows=(row, *plan.rows))
 
 
@@ -91,4 +99,22 @@ def _plan_inside(analyzer: object, program: Program) -> Plan:
         named = getattr(analyzer, "named", ())
         return decide(program.graph, program.whole, rules, otherwise=otherwise, required=named)
     inner = getattr(analyzer, "inner", None)
-    return decide(program.graph, program.whole, ()) if inner is None else plan_of(inner, program)
+    if inner is not None:
+        return plan_of(inner, program)
+    return _as_it_runs(analyzer, decide(program.graph, program.whole, ()))
+
+
+def _as_it_runs(analyzer: object, plan: Plan) -> Plan:
+    """Return the plan of an analyzer without rules: no gradient where it takes none."""
+    if not getattr(analyzer, "asks_model", True):
+        action, why = "none", "runs for the score alone"
+    elif not getattr(analyzer, "needs_gradient", True):
+        action, why = "forward", "no gradient is needed"
+    else:
+        return plan
+    # A gradient is a pass there and one back.
+    rows = (
+        attrs.evolve(row, action=action, why=why, passes=None if row.passes is None else row.passes / 2)
+        for row in plan.rows
+    )
+    return attrs.evolve(plan, rows=tuple(rows))

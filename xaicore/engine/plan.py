@@ -25,6 +25,7 @@ _COLUMNS = ("site", "operation", "action", "rule", "why")
 class PlanRow:
     """What one site gets: action is "rule", "gradient" or "unsupported"; rule its expression; why the reason.
 
+    "forward": the operation runs and no gradient is taken.  "none": it runs for the score, which nothing else hangs on.
     "folded": another operation does its work, with the weights of both.
     "explained" marks the site whose output is explained or looked at instead of the inputs; what runs before it gets
     no row.

@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 import attrs
-import keras
 
 from xaicore.engine.cost import FLOPS_PER_NUMBER, work
 from xaicore.inspect.prefix import linear_prefix
+from xaicore.inspect.quiet import quiet
 from xaicore.inspect.running import run
 
 if TYPE_CHECKING:
@@ -45,11 +45,12 @@ def without_prefix(program: Program, count: int) -> tuple[Callable[[Tensors], Te
 
     def head(inputs: Tensors) -> Tensors:
         values = dict(zip(graph.inputs, (*inputs, *program.context), strict=True))
-        with keras.StatelessScope():
+        with quiet():
             for node in before:
                 outputs = run(node, [values[k] for k in node.inputs])
                 values.update(zip(node.outputs, outputs, strict=True))
-        program.visited.sites.update(str(node.site) for node in before)
+        for node in before:
+            program.visited.met(node)
         return tuple(values[k] for k in found.frontier)
 
     tail = graph.between((*found.frontier, *graph.inputs[count:]), graph.outputs)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
-import keras
 import tensorflow as tf
 
 from xaicore.engine.execute import Ran, Ruled, run_gradient, run_rule
 from xaicore.engine.plan import Plan, decide
 from xaicore.engine.shadow import run_opaque
 from xaicore.engine.sweep import Sweep, or_zeros
+from xaicore.engine.visits import Visits
 from xaicore.engine.vjp import vjp
 from xaicore.errors import IntegerInput, InvalidParameter
 from xaicore.inspect.apart import activations_apart
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     from xaicore.inspect.nodes import Graph, Node
 
 Head = Callable[[Tensors], Tensors]
-
-
-class Visits:
-    """The sites that traces met.  A plain class: TensorFlow looks into attrs classes that a function is given."""
-
-    def __init__(self) -> None:
-        """Start with none."""
-        self.sites: set[str] = set()
 
 
 @attrs.frozen(eq=False)

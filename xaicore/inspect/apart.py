@@ -5,6 +5,7 @@ A function of graphs, as the stripping of a head is: the user's layers are only 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import attrs
@@ -18,6 +19,7 @@ from xaicore.inspect.nodes import Ref, Site
 if TYPE_CHECKING:
     from xaicore.inspect.nodes import Graph, Node, Spec
 
+_ACTIVATION = re.compile(r"/activation(\[\d+\])?$")
 WITH_ACTIVATION = frozenset({"conv", "dense", "norm"})
 
 
@@ -29,6 +31,11 @@ def activations_apart(graph: Graph) -> Graph:
     specs = dict(graph.specs)
     nodes = tuple(part for node in graph.nodes for part in apart(node, specs))
     return attrs.evolve(graph, nodes=nodes, specs=specs)
+
+
+def layer_of(site: str) -> str:
+    """Return the site of the layer whose activation a site is: ``conv[1]`` of ``conv/activation[1]``; else the site."""
+    return _ACTIVATION.sub(r"\1", site)
 
 
 def apart(node: Node, specs: dict[int, Spec]) -> tuple[Node, ...]:
