@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from xaicore.errors import InvalidParameter
+import xaicore
+from xaicore import filters
+from xaicore.errors import InvalidArgument, InvalidParameter, UnknownParameter
 from xaicore.registry import get_filter
 
 A = np.random.default_rng(0).normal(size=(4, 5, 6, 3)).astype(np.float32)
@@ -34,7 +36,7 @@ ORACLES = {
     "clip_percentile(percentile=70)": lambda a: np.clip(
         a, -over_sample(np.percentile, np.abs(a), 70), over_sample(np.percentile, np.abs(a), 70)
     ),
-    "filter.gamma": lambda a: np.sign(a) * np.sqrt(np.abs(a) * over_sample(np.max, np.abs(a))),
+    "gamma": lambda a: np.sign(a) * np.sqrt(np.abs(a) * over_sample(np.max, np.abs(a))),
     "max_channels": lambda a: a.max(axis=-1, keepdims=True),
     "mean_channels": lambda a: a.astype(float).mean(axis=-1, keepdims=True),
     "negative": lambda a: np.maximum(-a, 0),
@@ -46,7 +48,8 @@ ORACLES = {
     "positive_normalize(axis=(1,))": lambda a: unit(np.maximum(a, 0), axis=(1,)),
     "quantile_mask": lambda a: np.where(np.abs(a) >= over_sample(np.quantile, np.abs(a), 0.9), a, 0),
     "quantile_mask(quantile=1)": lambda a: np.where(np.abs(a) >= over_sample(np.max, np.abs(a)), a, 0),
-    "filter.sign": np.sign,
+    "sign": np.sign,
+    "square": np.square,
     "sum_channels": lambda a: a.astype(float).sum(axis=-1, keepdims=True),
 }
 
@@ -123,3 +126,57 @@ def test_axes_are_whole_numbers_that_differ(fields):
 def test_parameters_out_of_range(expression, match):
     with pytest.raises(InvalidParameter, match=match):
         get_filter(expression)
+
+
+# ---------------------------------------------------------------------------------------------------------- callables
+
+# Builtin's name; and one that cannot be without a size.
+OTHER_NAMES = {"filter.abs": "absolute", "filter.resize": None}
+NAMES = [row.name for row in xaicore.available("filter") if row.name.startswith("filter.")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_filter_can_be_imported(name):
+    member = OTHER_NAMES.get(name, name.removeprefix("filter."))
+    if member is not None:
+        assert getattr(filters, member) == get_filter(name)
+        assert member in filters.__all__
+
+
+@pytest.mark.parametrize("expression", ORACLES)
+def test_arrays_give_arrays_and_tensors_tensors(expression):
+    one, a = get_filter(expression), A.astype(np.float64)
+    found = one(a)
+    assert isinstance(found, np.ndarray)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, ORACLES[expression](a), rtol=1e-13, atol=1e-13)  # float64
+    traced = tf.function(one)(tf.constant(a))
+    np.testing.assert_allclose(traced, found, rtol=1e-13, atol=1e-13)
+
+
+def test_parameters_of_a_call_count_over_the_filters_own():
+    np.testing.assert_allclose(filters.normalize(A, axis=(-3, -2)), A / np.abs(A).max((1, 2), keepdims=True), rtol=1e-6)
+    shifted = unit(A, axis=(1, 2))
+    np.testing.assert_allclose(filters.normalize(A, unit=True, axis=(-3, -2)), shifted, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(filters.sum_channels(A, axis=1), A.sum(1, keepdims=True), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(filters.gamma(A, gamma=1), A, rtol=1e-6)
+    assert filters.normalize == get_filter("normalize")  # the object itself is as it was
+    with pytest.raises(UnknownParameter, match=r"axes=.*part, unit, axis"):
+        filters.normalize(A, axes=1)
+    with pytest.raises(UnknownParameter, match=r"axis=.*parameters: part"):
+        filters.positive(A, axis=1)
+
+
+def test_whole_numbers_are_taken_and_texts_are_not():
+    np.testing.assert_array_equal(filters.normalize([[1, -4], [0, 0]]), [[0.25, -1], [0, 0]])
+    with pytest.raises(InvalidArgument, match="expected numbers"):
+        filters.normalize([["a"]])
+    for given in ([1.0, 2.0], tf.constant([[1, 2]])):
+        with pytest.raises(InvalidArgument, match=r"floating numbers \(batch, \*features\)"):
+            filters.normalize(given)
+
+
+def test_an_imported_filter_follows_an_analyzer():
+    assert xaicore.get_analyzer("gradient") | filters.absmax | filters.sign == xaicore.get_analyzer(
+        "gradient | absmax | sign"
+    )

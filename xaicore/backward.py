@@ -9,6 +9,7 @@ import attrs
 from xaicore.analyzer import AnalyzerBase, at_site
 from xaicore.declaration import part
 from xaicore.errors import InvalidParameter
+from xaicore.filters import Channels, Part
 from xaicore.protocols import Attribution
 from xaicore.relevance import Initial, extras_of, sites, start_of, wanted
 from xaicore.relevance import initial as initial_relevance
@@ -17,7 +18,7 @@ from xaicore.values import choice, flag, optional, site_text
 _PAIR = 2
 
 if TYPE_CHECKING:
-    from xaicore.protocols import Program, Pull, Rule, RuleMap, Step, Tensor, Tensors
+    from xaicore.protocols import Filter, Program, Pull, Rule, RuleMap, Step, Tensor, Tensors
 
 
 def _rules(value: object) -> object:
@@ -65,6 +66,10 @@ class Backward(AnalyzerBase):
         stop_at: Sites that keep the relevance of their output and pass nothing on.
         layers: Sites whose relevance is kept, ``explanation.layers[site]``, in the shape of their output; "all".
         account: Keep what arrives at every site, passes it and is lost there: ``explanation.ledger``.
+        absolute: Return sizes, |R|; the same as ``| abs``, as older libraries ask for it.
+        square: Return R^2; likewise ``| square``.
+        reduce: "mean" or "max" over channels, after these: one map, (batch, *spatial, 1).  Simonyan et al. take
+            absolute and "max".
     """
 
     rules: Rule | tuple[tuple[str, Rule | None], ...] = part("rule", default=(), converter=_rules)
@@ -76,6 +81,9 @@ class Backward(AnalyzerBase):
     stop_at: tuple[str, ...] = attrs.field(default=(), converter=sites)
     layers: tuple[str, ...] = attrs.field(default=(), converter=sites)
     account: bool = attrs.field(default=False, converter=flag)
+    absolute: bool = attrs.field(default=False, converter=flag)
+    square: bool = attrs.field(default=False, converter=flag)
+    reduce: str = attrs.field(default="none", converter=choice("none", "mean", "max"))
 
     @property
     def claims(self) -> frozenset[str]:
@@ -86,7 +94,13 @@ class Backward(AnalyzerBase):
         else:
             claims = self.rules.setting.claims
         whole = self._initial == "score" and not self.times_input and not self.stop_at
-        return claims if whole else frozenset()
+        return claims if whole and not self._filters else frozenset()
+
+    @property
+    def _filters(self) -> tuple[Filter, ...]:
+        sizes = (Part("absolute"),) if self.absolute else ()
+        squares = (Part("square"),) if self.square else ()
+        return (*sizes, *squares, *(() if self.reduce == "none" else (Channels(self.reduce),)))
 
     @property
     def _initial(self) -> Initial:
@@ -128,6 +142,8 @@ class Backward(AnalyzerBase):
             found = pull.relevance
             if self.times_input:
                 found = tuple(r * x for r, x in zip(found, inputs, strict=True))
+            for one in self._filters:
+                found = tuple(map(one, found))
             extras = {"residual": _gap(found, pull)} if residual else {}
             return Attribution(found, pull.scores, {**extras, **extras_of(pull)})
 

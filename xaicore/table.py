@@ -58,6 +58,7 @@ ROWS: dict[str, Declaration] = {
         "xaicore.filters:Gamma",
         summary="Small entries lifted for pictures.",
         formula="sign(a) m (|a| / m)^gamma, m = max |a|",
+        short="gamma",
     ),
     "filter.max_channels": Declaration(
         "filter",
@@ -133,6 +134,15 @@ ROWS: dict[str, Declaration] = {
         preset={"part": "sign"},
         summary="Sign without size.",
         formula="sign(a)",
+        short="sign",
+    ),
+    "filter.square": Declaration(
+        "filter",
+        "xaicore.filters:Part",
+        preset={"part": "square"},
+        summary="The square of every entry.",
+        formula="a^2",
+        short="square",
     ),
     "filter.sum_channels": Declaration(
         "filter",

@@ -11,7 +11,9 @@ from keras import layers
 import xaicore
 from xaicore.backward import Backward
 from xaicore.engine.random import normal
+from xaicore.errors import InvalidParameter
 from xaicore.testing.models import randomise
+from xaicore_gradient.plain import InputItself
 from xaicore_gradient.rules import DeconvRelu, GuidedRelu
 from xaicore_gradient.smoothgrad import SmoothGrad
 
@@ -41,6 +43,8 @@ def slopes(model, x, chosen):
         ("input_t_gradient", Backward(times_input=True)),
         ("gradient.guided_backprop", Backward(rules=GuidedRelu())),
         ("gradient.deconvnet", Backward(rules=DeconvRelu())),
+        ("input", InputItself()),
+        ("random", InputItself(noise=1.0)),
         ("smoothgrad", SmoothGrad()),
         ("smoothgrad(gradient, n=8, noise_scale='absolute')", SmoothGrad(n=8, noise_scale="absolute")),
         ("gradient.smoothgrad(input_t_gradient)", SmoothGrad(Backward(times_input=True))),
@@ -60,6 +64,48 @@ def test_gradient_and_input_times_gradient():
         # float32, one pass against another
         np.testing.assert_allclose(found.attributions, want, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(found.scores, scores, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "formula"),
+    [
+        ("absolute=True", np.abs),
+        ("square=True", np.square),
+        ("reduce='mean'", lambda g: g.mean(-1, keepdims=True)),
+        ("absolute=True, reduce='max'", lambda g: np.abs(g).max(-1, keepdims=True)),
+        ("square=True, reduce='mean'", lambda g: np.square(g).mean(-1, keepdims=True)),
+        ("times_input=True, absolute=True", None),
+    ],
+)
+def test_what_is_shown_of_a_gradient(parameters, formula):
+    model, x = network(), np.random.default_rng(0).normal(size=(4, 6, 6, 2)).astype(np.float32)
+    scores, gradient = slopes(model, x, np.full(4, 1))
+    want = np.abs(x * gradient) if formula is None else formula(gradient)
+    analyzer = xaicore.get_analyzer(f"gradient({parameters})")
+    found = analyzer.explain(model, x, 1, verbose=0)
+    # float32, one pass against another
+    np.testing.assert_allclose(found.attributions, want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.scores, scores, rtol=1e-5)
+    assert xaicore.get_analyzer(str(analyzer)) == analyzer
+
+
+def test_what_is_shown_of_relevance_is_not_conserved():
+    """The claim is dropped with the signs."""
+    assert xaicore.get_analyzer("lrp.epsilon").claims == {"conservation"}
+    shown = xaicore.get_analyzer("lrp.epsilon(absolute=True)")
+    assert shown.claims == frozenset()
+    model, x = network(), np.random.default_rng(0).normal(size=(2, 6, 6, 2)).astype(np.float32)
+    model = keras.Sequential([keras.Input((6, 6, 2)), *model.layers[1:]])
+    relevance = xaicore.explain("lrp.z(on_unsupported='gradient')", model, x, 1).attributions
+    found = xaicore.explain("lrp.z(on_unsupported='gradient', absolute=True)", model, x, 1)
+    np.testing.assert_array_equal(found.attributions, np.abs(relevance))
+    assert found.residual is None
+
+
+def test_vectors_have_no_channels_to_reduce():
+    model = randomise(keras.Sequential([keras.Input((3,)), layers.Dense(2)]))
+    with pytest.raises(InvalidParameter, match="whose last axis is the features"):
+        xaicore.explain("gradient(reduce='max')", model, np.ones((2, 3)), 1)
 
 
 def test_smoothgrad_of_a_network():

@@ -56,6 +56,7 @@ ROWS: dict[str, Declaration] = {
         "xaicore_gradient.plain:InputItself",
         summary="The input itself: what a map has to be better than.",
         formula="a = x",
+        aliases=("input",),
     ),
     "gradient.input_times_gradient": Declaration(
         "analyzer",
@@ -72,6 +73,7 @@ ROWS: dict[str, Declaration] = {
         preset={"noise": 1.0},
         summary="The input with noise upon it: what a map has to be better than.",
         formula="a = x + sigma e, e ~ N(0, 1)",
+        aliases=("random",),
     ),
     "gradient.rectgrad": Declaration(
         "rule",

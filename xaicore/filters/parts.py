@@ -1,9 +1,4 @@
-"""Filters: what is done to attributions after the fact, inside the trace, per sample.
-
-Attributions are (batch, *spatial, channels).  Filters over channels keep the axis with length 1, so that maps of all
-methods have one shape.  They refuse (batch, features): there the last axis is the features, and nothing would be left.
-``axis`` names axes of attributions, the batch being axis 0, which no filter crosses; None stands for all others.
-"""
+"""The classes of filters: each a formula on tensors (batch, *features), with what it is called on in ``base``."""
 
 from __future__ import annotations
 
@@ -12,31 +7,30 @@ from typing import TYPE_CHECKING
 import attrs
 
 from xaicore.errors import InvalidParameter
+from xaicore.filters.base import Axes, FilterBase, axes_of
 from xaicore.values import axes, choice, flag, lengths, optional, real
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-Axes = tuple[int, ...]
-
 
 @attrs.frozen
-class Part:
+class Part(FilterBase):
     """One part of attributions, shaped like them.
 
     Args:
-        part: "absolute" |a|, "positive" max(a, 0), "negative" max(-a, 0), "sign" -1, 0 or 1.
+        part: "absolute" |a|, "square" a^2, "positive" max(a, 0), "negative" max(-a, 0), "sign" -1, 0 or 1.
     """
 
-    part: str = attrs.field(converter=choice("absolute", "positive", "negative", "sign"))
+    part: str = attrs.field(converter=choice("absolute", "square", "positive", "negative", "sign"))
 
-    def __call__(self, attributions: tf.Tensor) -> tf.Tensor:
+    def filtered(self, attributions: tf.Tensor) -> tf.Tensor:
         """attributions: (batch, *features)."""
         return _part(self.part, attributions)
 
 
 @attrs.frozen
-class Channels:
+class Channels(FilterBase):
     """Attributions joined over channels, (batch, *spatial, 1).
 
     Args:
@@ -50,7 +44,7 @@ class Channels:
     join: str = attrs.field(converter=choice("absmax", "sum", "max", "mean"))
     axis: Axes = attrs.field(default=(-1,), converter=axes)
 
-    def __call__(self, attributions: tf.Tensor) -> tf.Tensor:
+    def filtered(self, attributions: tf.Tensor) -> tf.Tensor:
         """attributions: (batch, *spatial, channels)."""
         import tensorflow as tf
 
@@ -59,11 +53,11 @@ class Channels:
         reduce = {"absmax": tf.reduce_max, "max": tf.reduce_max, "sum": tf.reduce_sum, "mean": tf.reduce_mean}[
             self.join
         ]
-        return reduce(values, axis=_axes(self.axis, attributions), keepdims=True)
+        return reduce(values, axis=axes_of(self.axis, attributions), keepdims=True)
 
 
 @attrs.frozen
-class Normalize:
+class Normalize(FilterBase):
     """``a / max |a|``, within [-1, 1]; or ``(a - min a) / (max a - min a)``, within [0, 1].  Zero where that is 0 / 0.
 
     Args:
@@ -76,11 +70,11 @@ class Normalize:
     unit: bool = attrs.field(default=False, converter=flag)
     axis: Axes | None = attrs.field(default=None, converter=optional(axes))
 
-    def __call__(self, attributions: tf.Tensor) -> tf.Tensor:
+    def filtered(self, attributions: tf.Tensor) -> tf.Tensor:
         """attributions: (batch, *features)."""
         import tensorflow as tf
 
-        over = _axes(self.axis, attributions)
+        over = axes_of(self.axis, attributions)
         values = _part(self.part, attributions)
         if self.unit:
             values -= tf.reduce_min(values, axis=over, keepdims=True)
@@ -88,7 +82,7 @@ class Normalize:
 
 
 @attrs.frozen
-class ClipPercentile:
+class ClipPercentile(FilterBase):
     """``a`` cut at the percentile of |a|, on both sides: a few large entries then leave room for the others.
 
     Args:
@@ -99,16 +93,16 @@ class ClipPercentile:
     percentile: float = attrs.field(default=99.0, converter=real(above=0.0, maximum=100.0))
     axis: Axes | None = attrs.field(default=None, converter=optional(axes))
 
-    def __call__(self, attributions: tf.Tensor) -> tf.Tensor:
+    def filtered(self, attributions: tf.Tensor) -> tf.Tensor:
         """attributions: (batch, *features)."""
         import tensorflow as tf
 
-        limit = quantile(tf.abs(attributions), self.percentile / 100, _axes(self.axis, attributions))
+        limit = quantile(tf.abs(attributions), self.percentile / 100, axes_of(self.axis, attributions))
         return tf.clip_by_value(attributions, -limit, limit)
 
 
 @attrs.frozen
-class QuantileMask:
+class QuantileMask(FilterBase):
     """``a`` where |a| reaches its quantile, 0 elsewhere: what stands out.
 
     Args:
@@ -119,17 +113,17 @@ class QuantileMask:
     quantile: float = attrs.field(default=0.9, converter=real(minimum=0.0, maximum=1.0))
     axis: Axes | None = attrs.field(default=None, converter=optional(axes))
 
-    def __call__(self, attributions: tf.Tensor) -> tf.Tensor:
+    def filtered(self, attributions: tf.Tensor) -> tf.Tensor:
         """attributions: (batch, *features)."""
         import tensorflow as tf
 
         size = tf.abs(attributions)
-        limit = quantile(size, self.quantile, _axes(self.axis, attributions))
+        limit = quantile(size, self.quantile, axes_of(self.axis, attributions))
         return tf.where(size >= limit, attributions, tf.zeros_like(attributions))
 
 
 @attrs.frozen
-class Gamma:
+class Gamma(FilterBase):
     """``sign(a) m (|a| / m)^gamma``, m the largest |a|: gamma < 1 lifts what is small, for pictures.
 
     Args:
@@ -140,38 +134,24 @@ class Gamma:
     gamma: float = attrs.field(default=0.5, converter=real(above=0.0))
     axis: Axes | None = attrs.field(default=None, converter=optional(axes))
 
-    def __call__(self, attributions: tf.Tensor) -> tf.Tensor:
+    def filtered(self, attributions: tf.Tensor) -> tf.Tensor:
         """attributions: (batch, *features)."""
         import tensorflow as tf
 
         size = tf.abs(attributions)
-        largest = tf.reduce_max(size, axis=_axes(self.axis, attributions), keepdims=True)
+        largest = tf.reduce_max(size, axis=axes_of(self.axis, attributions), keepdims=True)
         return tf.sign(attributions) * largest * tf.math.divide_no_nan(size, largest) ** self.gamma
 
 
 def _part(part: str, attributions: tf.Tensor) -> tf.Tensor:
     import tensorflow as tf
 
-    parts = {"all": tf.identity, "absolute": tf.abs, "positive": tf.nn.relu, "sign": tf.sign}
+    parts = {"all": tf.identity, "absolute": tf.abs, "positive": tf.nn.relu, "sign": tf.sign, "square": tf.square}
     return tf.nn.relu(-attributions) if part == "negative" else parts[part](attributions)
 
 
-def _axes(axis: Axes | None, attributions: tf.Tensor) -> list[int]:
-    """Return axes counted from the front; raises InvalidParameter where there is none such, or it is the batch."""
-    rank = attributions.shape.rank
-    if axis is None:
-        return list(range(1, rank))
-    found = [a + rank if a < 0 else a for a in axis]
-    if not all(1 <= a < rank for a in found):
-        raise InvalidParameter(
-            f"Given axis={axis} for attributions of shape {tuple(attributions.shape)}; expected axes of a sample, "
-            f"1 to {rank - 1} or -{rank - 1} to -1: axis 0 is the batch."
-        )
-    return found
-
-
 @attrs.frozen
-class Resize:
+class Resize(FilterBase):
     """Maps interpolated linearly to other lengths, channel by channel, pixel centres aligned.
 
     Args:
@@ -180,7 +160,7 @@ class Resize:
 
     size: tuple[int, ...] = attrs.field(converter=lengths)
 
-    def __call__(self, attributions: tf.Tensor) -> tf.Tensor:
+    def filtered(self, attributions: tf.Tensor) -> tf.Tensor:
         """Return (batch, *size, channels)."""
         import tensorflow as tf
 
