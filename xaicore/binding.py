@@ -31,6 +31,7 @@ from xaicore.errors import (
 from xaicore.inspect.head import scored, strip_head
 from xaicore.inspect.inputs import InputSpec
 from xaicore.inspect.nodes import Graph, Ref
+from xaicore.inspect.placed import with_paths
 from xaicore.inspect.precision import half_sites, in_float32
 from xaicore.inspect.read import check_model, read_graph
 from xaicore.nesting import check_target, is_compiled, is_cut, nested, own_target, plan_of, score_of
@@ -177,6 +178,7 @@ def bind(
     """
     check_model(model)
     kwargs = dict(forward_kwargs or {})
+    analyzer = with_paths(analyzer, lambda: read_graph(model, kwargs))
     # The key itself and not its hash, which -1 and -2 share; with types, since 1, 1.0 and True are equal.
     typed = tuple((name, type(kwargs[name]), kwargs[name]) for name in sorted(kwargs))
     key = (analyzer, output, typed, _structure(model))

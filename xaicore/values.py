@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import weakref
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import attrs
 
@@ -176,11 +177,34 @@ def _lengths(value: Any, field: Field) -> tuple[int, ...]:
 lengths: attrs.Converter[Any, tuple[int, ...]] = attrs.Converter(_lengths, takes_field=True)
 
 
+class LayerText(str):
+    """The name of a layer that was given as a site, and the layer, until a model tells where in it that is.
+
+    layer: a weak reference, so that an analyzer keeps no model alive.
+    """
+
+    __slots__ = ("layer",)
+
+    layer: weakref.ref[Any]
+
+    def __new__(cls, layer: Any) -> Self:
+        """Take the name of a layer."""
+        text = super().__new__(cls, layer.name)
+        text.layer = weakref.ref(layer)
+        return text
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """Copy as the name alone: the layer is an object of this process."""
+        return str, (str(self),)
+
+
 def _site(value: Any, field: Field) -> str:
-    name = getattr(value, "name", value)  # a layer stands for the site of its name
+    if isinstance(value, LayerText):
+        return value
+    name = getattr(value, "name", value)
     if not isinstance(name, str) or not name:
         raise _refused(field, value, "the text of a site, or a layer")
-    return str(name)
+    return str(name) if isinstance(value, str) else LayerText(value)
 
 
 site_text: attrs.Converter[Any, str] = attrs.Converter(_site, takes_field=True)

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 import xaicore
-from xaicore.errors import InvalidParameter, UnknownSite
+from xaicore.errors import InvalidParameter, UnknownLayer, UnknownSite
 from xaicore.testing.models import MODELS, float64_twin, inputs_of, randomise
 from xaicore.values import Array
 
@@ -140,6 +140,37 @@ def test_a_branch_around_the_site_stays_at_the_input():
 def test_baselines_that_do_not_fit(baseline, message):
     with pytest.raises(InvalidParameter, match=message):
         xaicore.get_analyzer("ig", baseline=baseline).explain(linear(), data(), 0, verbose=0)
+
+
+def backbone():
+    inner = keras.Sequential([keras.Input((4, 2)), layers.Dense(3, name="conv", activation="tanh")], name="backbone")
+    x = keras.Input((4, 2))
+    shared = layers.Dense(3, name="shared", activation="tanh")
+    y = shared(shared(layers.Activation("tanh", name="conv")(inner(x))))
+    return randomise(keras.Model(x, layers.Dense(2)(layers.Flatten()(y)))), inner
+
+
+def test_a_layer_object_is_found_as_itself_wherever_it_is():
+    """A layer of a nested model is stored as its path, also where another one has its name."""
+    model, inner = backbone()
+    x = data().astype("float32")
+    for layer, path in ((inner.layers[0], "backbone/conv"), (inner, "backbone/conv"), (model.layers[2], "conv")):
+        analyzer = xaicore.get_analyzer("smoothgrad(n=2)", inner=xaicore.get_analyzer("ig(n_steps=4)", at=layer))
+        found = analyzer.explain(model, x, 1)
+        expected = xaicore.explain(f"smoothgrad(ig(n_steps=4, at='{path}'), n=2)", model, x, 1)
+        assert found.analyzer == expected.analyzer
+        assert f"at={path!r}" in found.analyzer
+        np.testing.assert_array_equal(found.attributions, expected.attributions)
+
+
+def test_layer_objects_that_are_no_site_of_the_model():
+    model, _ = backbone()
+    _, other = backbone()
+    x = data().astype("float32")
+    with pytest.raises(UnknownLayer, match=r"no operation of this model is this object.*backbone/conv"):
+        xaicore.explain("ig", model, x, 1, at=other.layers[0])
+    with pytest.raises(UnknownLayer, match=r"calls it 2 times.*'shared', 'shared\[1\]'"):
+        xaicore.explain("ig", model, x, 1, at=model.get_layer("shared"))
 
 
 def test_a_baseline_of_an_array_is_part_of_the_name():
