@@ -43,7 +43,8 @@ class Adaptive(AnalyzerBase):
     On paths with kinks, as ReLU makes them, errors fall like 1/n, so that half of a change is about the error of the
     last level, and h_j is what the change j levels ago lets expect of this one.  A path with few kinks can change
     little by luck just where it is asked whether it is done: then the changes before it say more, and so does how much
-    they scatter.  On smooth paths all of this is far above the error.  A small ``residual`` would not do instead: it
+    they scatter.  Where the last change is below an eighth of the one before, the path is smooth, and the error is c_l
+    at most, far above the true one.  A small ``residual`` would not do instead: it
     can vanish while the attributions are wrong.
 
     Extras: ``error``, (batch,), at least some units of rounding; ``steps``, (batch,), the gradients taken;

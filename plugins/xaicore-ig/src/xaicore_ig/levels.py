@@ -17,6 +17,8 @@ _FLOOR = 8
 # How many changes count at each level: one by itself may be small by luck.  The first, of 3 points against 5, is too
 # coarse to count for long.
 _COUNTED = (0, 1, 2, 2, 3, 4)
+# Changes halve from level to level on a path with kinks; where they fall by this much at once it is smooth.
+_FALLS = 8
 CHANGES = 4  # most changes that count
 
 
@@ -30,10 +32,12 @@ def stated_error(changes: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
     import numpy as np
     import tensorflow as tf
 
-    some = changes[:, : tf.maximum(counted, 1)]
+    some, last = changes[:, : tf.maximum(counted, 1)], changes[:, 0]
     mean, scatter = tf.reduce_mean(some, 1), tf.math.reduce_std(some, 1)
+    kinks = tf.maximum(last / 2, 0.4 * mean + 0.5 * scatter)
+    smooth = (counted > 1) & (last < 2 * changes[:, 1] / _FALLS)  # the one before stands halved
     floor = _FLOOR * float(np.finfo(changes.dtype.as_numpy_dtype).eps)
-    return tf.maximum(tf.maximum(some[:, 0] / 2, 0.4 * mean + 0.5 * scatter), tf.constant(floor, changes.dtype))
+    return tf.maximum(tf.where(smooth, tf.minimum(kinks, last), kinks), tf.constant(floor, changes.dtype))
 
 
 def counted_at(level: int) -> int:
