@@ -29,14 +29,14 @@ def _stand_in(value: Any, instance: Any, field: Any) -> Any:
 stand_in: attrs.Converter[Any, Any] = attrs.Converter(_stand_in, takes_self=True, takes_field=True)
 
 
-def check_stand_in(value: StandIn, names: Sequence[str], specs: Sequence[Spec]) -> None:
+def check_stand_in(value: StandIn, names: Sequence[str], specs: Sequence[Spec], what: str = "baseline") -> None:
     """Raise InvalidParameter unless there is one value for all inputs, or one each, and they broadcast to samples."""
     import numpy as np
 
     if isinstance(value, tuple) and len(value) != len(names):
         raise InvalidParameter(
-            f"Given {len(value)} baselines as a tuple; expected one for all inputs or a tuple of {len(names)}, one "
-            f"each: {', '.join(names)}. The numbers of one sample are an array or a list."
+            f"Given {len(value)} values of {what} as a tuple; expected one for all inputs or a tuple of {len(names)}, "
+            f"one each: {', '.join(names)}. The numbers of one sample are an array or a list."
         )
     for one, name, spec in zip(_each(value, len(names)), names, specs, strict=True):
         shape, expected = np.shape(one), spec.shape[1:]
@@ -44,12 +44,12 @@ def check_stand_in(value: StandIn, names: Sequence[str], specs: Sequence[Spec]) 
         ends = zip(shape, expected[max(short, 0) :], strict=False)
         if short < 0 or not all(n == 1 or e in {None, n} for n, e in ends):
             raise InvalidParameter(
-                f"Given a baseline of shape {shape} for {name!r}; expected a number, or an array that broadcasts to "
+                f"Given a {what} of shape {shape} for {name!r}; expected a number, or an array that broadcasts to "
                 f"one sample, {expected}."
             )
         if "float" not in spec.dtype and np.any(np.asarray(one) % 1):
             raise InvalidParameter(
-                f"Given a baseline with fractions for {name!r}, which holds {spec.dtype}; expected whole numbers."
+                f"Given a {what} with fractions for {name!r}, which holds {spec.dtype}; expected whole numbers."
             )
 
 

@@ -152,6 +152,11 @@ def test_guided_gradcam_refuses_what_has_no_map_for_every_input():
         xaicore.get_analyzer("cam.guided_gradcam").plan(two_towers())
     with pytest.raises(InvalidParameter, match="upsample=True"):
         xaicore.get_analyzer("cam.guided_gradcam(cam=cam.gradcam(upsample=False))").plan(convolutional())
+    with pytest.raises(InvalidParameter, match="upsample=True"):
+        xaicore.get_analyzer("cam.guided_gradcam(cam=cam.gradcam(upsample=False) | normalize)").plan(convolutional())
+    for part in ("inner=gradient(at='conv1')", "cam=smoothgrad(gradient(at='conv1'))"):
+        with pytest.raises(InvalidParameter, match="explains 'conv1'; expected attributions of the input"):
+            xaicore.get_analyzer(f"cam.guided_gradcam({part})").plan(convolutional())
 
 
 KERAS_EXPLAINABLE = {"gradcam_c2": "cam.gradcam", "gradcampp_c2": "cam.gradcampp", "gradcam_c1": "cam.gradcam"}

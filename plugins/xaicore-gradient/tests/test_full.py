@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 import xaicore
-from xaicore.errors import InvalidParameter
+from xaicore.errors import InvalidParameter, UnsupportedOperation
 from xaicore.testing.models import MODELS, float64_twin, inputs_of, randomise
 
 R = np.random.default_rng(0)
@@ -93,3 +93,11 @@ def test_the_map_of_sizes_is_not_negative_and_of_each_target():
 def test_vectors_have_no_map():
     with pytest.raises(InvalidParameter, match="full-gradients are a map"):
         xaicore.get_analyzer("gradient.full_gradients").plan(keras.Sequential([keras.Input((4,)), layers.Dense(2)]))
+
+
+@pytest.mark.parametrize("loop", [layers.LSTM(4), layers.Bidirectional(layers.GRU(3)), layers.SimpleRNN(3)])
+def test_what_runs_in_a_loop_cannot_be_looked_into(loop):
+    """It has no derivative forward, so that its implicit bias is not known."""
+    model = keras.Sequential([keras.Input((6, 3)), layers.Conv1D(4, 3, activation="relu"), loop, layers.Dense(2)])
+    with pytest.raises(UnsupportedOperation, match=loop.name):
+        xaicore.get_analyzer("gradient.full_gradients").plan(model)

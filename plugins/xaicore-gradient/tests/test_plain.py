@@ -44,6 +44,34 @@ def test_the_sign_of_the_input_times_anything():
         xaicore.get_analyzer("times_sign", mu="half")
 
 
+def test_a_map_lies_over_all_channels_of_the_input():
+    model = convolutional()
+    x = inputs_of(model, 2)
+    plain = xaicore.explain("cam.gradcam(relu=False)", model, x, target=1).attributions
+    found = xaicore.explain("times_sign(cam.gradcam(relu=False))", model, x, target=1).attributions
+    np.testing.assert_array_equal(found, np.where(x < 0, -plain, plain))
+
+
+@pytest.mark.parametrize(
+    ("how", "make", "message"),
+    [
+        ("times_sign(gradient(at='conv1'))", convolutional, "explains 'conv1'; expected attributions of the inputs"),
+        ("times_sign(smoothgrad(gradient(at='conv1')) | abs)", convolutional, "explains 'conv1'"),
+        ("times_sign(cam.gradcam(upsample=False, at='max'))", convolutional, r"returns \(4, 4, 1\) for samples of"),
+        ("times_sign(cam.gradcam)", two_towers, r"returns \(6, 1\) for samples of \(6, 2\), \(6, 2\), \(4,\)"),
+    ],
+)
+def test_attributions_of_another_shape_have_no_sign_of_the_input(how, make, message):
+    model = make()
+    with pytest.raises(InvalidParameter, match=message):
+        xaicore.explain(how, model, inputs_of(model, 2), target=1)
+
+
+def test_a_mu_of_another_shape_is_refused():
+    with pytest.raises(InvalidParameter, match=r"a mu of shape \(5,\) for 'image'"):
+        xaicore.get_analyzer("times_sign", mu=np.zeros(5)).plan(convolutional())
+
+
 def test_what_a_map_has_to_be_better_than():
     model = convolutional()
     x = inputs_of(model, 200)

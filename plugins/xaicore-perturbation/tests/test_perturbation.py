@@ -314,7 +314,10 @@ def test_every_input_may_have_a_baseline_of_its_own():
     [
         (np.zeros(5), r"shape \(5,\) for 'a'.*one sample, \(4,\)"),
         ((0.0, np.zeros((1, 6, 2))), r"shape \(1, 6, 2\) for 'b'"),
-        ((0.0, 1.0, 2.0), "3 baselines as a tuple; expected one for all inputs or a tuple of 2, one each: a, b"),
+        (
+            (0.0, 1.0, 2.0),
+            "3 values of baseline as a tuple; expected one for all inputs or a tuple of 2, one each: a, b",
+        ),
     ],
 )
 @pytest.mark.parametrize("name", ["ablation", "occlusion", "rise", "kernel_shap(n=40)"])

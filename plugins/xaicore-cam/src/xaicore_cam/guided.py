@@ -9,6 +9,7 @@ import attrs
 from xaicore.analyzer import AnalyzerBase
 from xaicore.declaration import part
 from xaicore.errors import InvalidParameter
+from xaicore.nesting import nested
 from xaicore.protocols import Analyzer, Attribution
 from xaicore_cam.gradcam import GradCam
 
@@ -48,8 +49,15 @@ class GuidedCam(AnalyzerBase):
                 f"Given a model with {count} inputs; expected one, since a class activation map belongs to one input. "
                 "Take cam.gradcam and gradient.guided_backprop apart, and multiply what belongs together."
             )
-        if not getattr(self.cam, "upsample", True):
+        if not all(getattr(one, "upsample", True) for one in nested(self.cam)):
             raise InvalidParameter(f"Given cam={self.cam}, in the size of the feature maps; expected upsample=True.")
+        for name, analyzer in (("cam", self.cam), ("inner", self.inner)):
+            sites = [one.at for one in nested(analyzer) if getattr(one, "at", None) is not None and not one.maps]
+            if sites:
+                raise InvalidParameter(
+                    f"Given {name}={analyzer}, which explains {sites[0]!r}; expected attributions of the input, which "
+                    "a map lies over. Leave at= out; that of the map itself says where its feature maps are."
+                )
         for one in (self.cam, self.inner):
             check = getattr(one, "check_program", None)
             if check is not None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xaicore.protocols import Program, Step, Tensors
 
 # Operations that are homogeneous of degree one: f = J x, without a constant.
-_HOMOGENEOUS = frozenset({"routing", "identity", "max_pooling", "average_pooling"})
+_HOMOGENEOUS = frozenset({"routing", "identity", "max_pooling", "average_pooling", "interpolation"})
 _AFFINE = frozenset({"conv", "dense", "norm"})
 _POSITIONS = 3  # axes of what has positions: batch, positions, channels
 
@@ -66,7 +66,7 @@ class FullGradients(AnalyzerBase):
         """Refuse inputs that a map cannot be drawn for, and operations that cannot be looked into."""
         graph = program.graph if self.at is None else program.cut(self.at)[1].graph
         _pictured(graph)
-        opaque = [str(node.site) for node in graph.nodes if node.inner]
+        opaque = [str(node.site) for node in graph.nodes if node.inner or _loops(node)]
         if opaque:
             raise UnsupportedOperation(
                 f"Full-gradients need the biases of every operation, and {', '.join(opaque[:3])} could not be turned "
@@ -145,6 +145,13 @@ def _has_constant(node: Node) -> bool:
     if of_kind in _AFFINE:
         return of_kind == "norm" or getattr(node.operation, "bias", None) is not None
     return of_kind not in _HOMOGENEOUS and not is_unbounded_relu(activation_of(node.operation))
+
+
+def _loops(node: Node) -> bool:
+    """Return whether an operation calls its cell in a loop of the backend, which has no derivative forward."""
+    from keras import layers
+
+    return isinstance(node.operation, layers.RNN | layers.Bidirectional | layers.TimeDistributed)
 
 
 def _constant(node: Node, values: dict[int, tf.Tensor], moving: set[int]) -> tf.Tensor:

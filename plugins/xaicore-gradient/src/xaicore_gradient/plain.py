@@ -9,8 +9,10 @@ import attrs
 from xaicore.analyzer import AnalyzerBase
 from xaicore.backward import Backward
 from xaicore.declaration import part
-from xaicore.errors import IntegerInput
+from xaicore.errors import IntegerInput, InvalidParameter
+from xaicore.nesting import nested
 from xaicore.protocols import Analyzer, Attribution
+from xaicore.stand_ins import check_stand_in
 from xaicore.values import Array, choice, integer, numeric_or_array, real
 
 if TYPE_CHECKING:
@@ -59,6 +61,18 @@ class TimesSign(AnalyzerBase):
     inner: Analyzer = part("analyzer", factory=Backward)
     mu: float | Array = attrs.field(default=0.0, converter=numeric_or_array)
 
+    def check_program(self, program: Program) -> None:
+        """Refuse an inner analyzer of another tensor than the inputs, and a mu that does not fit them."""
+        sites = [one.at for one in nested(self.inner) if getattr(one, "at", None) is not None and not one.maps]
+        if sites:
+            raise InvalidParameter(
+                f"Given inner={self.inner}, which explains {sites[0]!r}; expected attributions of the inputs, whose "
+                "signs they are multiplied with. Leave at= out."
+            )
+        graph = program.graph
+        if isinstance(self.mu, Array):
+            check_stand_in(self.mu, graph.input_names, [graph.specs[key] for key in graph.inputs], what="mu")
+
     def attribute(self, program: Program) -> Step:
         """Return the inner step with a sign for each input."""
         inner = self.inner.attribute(program)
@@ -68,11 +82,26 @@ class TimesSign(AnalyzerBase):
             import tensorflow as tf
 
             found = inner(inputs, target, ids)
-            pairs = zip(inputs, found.attributions, strict=True)
+            pairs = self._pairs(inputs, found.attributions)
             signed = tuple(tf.where(x < tf.constant(np.asarray(self.mu), x.dtype), -a, a) for x, a in pairs)
             return Attribution(signed, found.scores)
 
         return step
+
+    def _pairs(self, inputs: Tensors, attributions: Tensors) -> list[tuple[Tensor, Tensor]]:
+        """Return inputs beside their attributions, or beside a map that lies over the one input."""
+        given, found = ([tuple(t.shape[1:]) for t in tensors] for tensors in (inputs, attributions))
+        if len(found) != len(given) or not all(map(_covers, found, given)):
+            raise InvalidParameter(
+                f"Given inner={self.inner}, which returns {', '.join(map(str, found))} for samples of "
+                f"{', '.join(map(str, given))}; expected attributions that are shaped like the inputs."
+            )
+        return list(zip(inputs, attributions, strict=True))
+
+
+def _covers(found: tuple[int | None, ...], given: tuple[int | None, ...]) -> bool:
+    """Return whether attributions may be multiplied with an input: the same shape, or one channel for all."""
+    return len(found) == len(given) and all(f in {g, 1, None} or g is None for f, g in zip(found, given, strict=True))
 
 
 @attrs.frozen(str=False)

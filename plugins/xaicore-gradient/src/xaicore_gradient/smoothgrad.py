@@ -69,11 +69,14 @@ class SmoothGrad(AnalyzerBase):
     def __attrs_post_init__(self) -> None:
         """Refuse what contradicts itself."""
         if self.moment != "mean" and (self.error or self.tolerance is not None):
-            raise InvalidParameter(f"Given moment={self.moment!r} with error or tolerance, which are of the mean.")
+            raise InvalidParameter(
+                f"Given moment={self.moment!r} with error or tolerance, which are of the mean; expected moment='mean' "
+                "(smoothgrad), or neither of them."
+            )
         if self.antithetic and (self.error or self.tolerance is not None):
             raise InvalidParameter(
                 "Given antithetic=True with error or tolerance: copies of a pair depend on each other, and the "
-                "standard error is that of copies that do not."
+                "standard error is that of copies that do not. Leave one of them out."
             )
         if self.antithetic and self.n % 2:
             raise InvalidParameter(f"Given n={self.n} with antithetic=True; expected an even number of copies.")
