@@ -31,6 +31,47 @@ def test_pictures_have_a_map_centred_on_zero_and_an_overlay():
     assert "lrp.epsilon" in figure.get_suptitle()
 
 
+@pytest.mark.parametrize(
+    ("shape", "data"),
+    [
+        ((2, 8, 9, 1), (2, 8, 9)),  # gray, without channels
+        ((2, 8, 9, 3), (2, 8, 9, 4)),
+        ((2, 8, 9, 1), (2, 8, 9, 2)),
+        ((2, 1, 9, 3), (2, 1, 9, 3)),  # a row
+        ((2, 8, 1, 1), (2, 8, 1)),
+        ((2, 1, 1, 1), (2, 1, 1, 1)),
+    ],
+)
+def test_pictures_of_any_channels_and_size_have_their_map_and_overlay(shape, data):
+    e, x = explained(*shape), R.normal(size=data)
+    panels = [a for a in e.plot(x).axes if a.images]
+    assert [a.images[0].get_array().shape[:2] for a in panels] == [shape[1:3]] * 6
+    np.testing.assert_allclose(panels[1].images[0].get_array(), e.attributions[0].sum(-1))
+    gray = panels[0].images[0].get_array().astype(float)
+    values = x[0].reshape(*shape[1:3], -1)
+    if values.shape[-1] != 3 and gray.size > 1:  # what is brighter has more
+        assert np.corrcoef(gray.ravel(), values.mean(-1).ravel())[0, 1] > 0.99
+
+
+def test_features_of_one_name_are_bars_of_their_own():
+    e = explained(1, 4)
+    (axes,) = e.plot(names=["a", "a", "b", "a"]).axes
+    assert sorted(bar.get_y() + bar.get_height() / 2 for bar in axes.patches) == [0, 1, 2, 3]
+    np.testing.assert_allclose(sorted(bar.get_width() for bar in axes.patches), np.sort(e.attributions[0]))
+    assert sorted(t.get_text() for t in axes.get_yticklabels()) == ["a", "a", "a", "b"]
+
+
+def test_samples_may_be_an_array_or_one_number():
+    e = explained(3, 4)
+    assert len(e.plot(samples=np.array([2, 0])).axes) == 2
+    assert len(e.plot(samples=1).axes) == 1
+
+
+def test_a_single_series_may_come_without_channels():
+    e, x = explained(2, 20, 1), R.normal(size=(2, 20))
+    np.testing.assert_allclose(e.plot(x).axes[0].collections[0].get_offsets()[:, 1], x[0])
+
+
 def test_features_are_bars_the_strongest_on_top():
     e = explained(2, 30)
     axes = e.plot(names=[f"f{i}" for i in range(30)], most=5, samples=[1]).axes
@@ -84,6 +125,14 @@ def test_figures_are_saved_and_nothing_is_overwritten(tmp_path):
         ((2, 4), {"names": ["a"]}, "1 names for 4 features"),
         ((2, 4), {"samples": [2]}, "0 to 1"),
         ((2, 4), {"x": np.ones((3, 4))}, r"data of shape \(3, 4\)"),
+        ((2, 4), {"x": np.ones((2, 3))}, r"data of shape \(2, 3\)"),
+        ((2, 4), {"x": np.ones((2, 4, 1))}, r"data of shape \(2, 4, 1\)"),
+        ((2, 4), {"x": np.full((2, 4), "a")}, "expected numbers"),
+        ((2, 4), {"most": 0}, "at least one bar"),
+        ((2, 4), {"samples": "first"}, "0 to 1"),
+        ((2, 9, 8, 3), {"x": np.ones((2, 18, 16, 3))}, r"(?s)data of shape \(2, 18, 16, 3\).*filter\.resize"),
+        ((2, 20, 3), {"x": np.ones((2, 10, 3))}, r"data of shape \(2, 10, 3\)"),
+        ((2, 20, 3), {"x": np.ones((2, 20, 2))}, "2 channels for attributions of 3"),
         ((2, 4), {"tokens": [["a"]]}, "1 texts"),
     ],
 )

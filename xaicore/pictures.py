@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+import attrs
 import numpy as np
 
 from xaicore.errors import InvalidArgument, PackageMissing, ResultExists, UnwritableResult
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from xaicore.explanation import Explanation
+    from xaicore.heatmap import Heatmap
 
 _MOST = 8  # samples in one figure
 _PICTURE, _SERIES, _VECTOR = 3, 2, 1  # axes of one sample; a picture may come without channels
@@ -33,22 +35,12 @@ def plot(
     figure_of, _ = _matplotlib()
     maps = _maps(explanation)
     chosen = list(range(min(len(maps), _MOST))) if samples is None else _chosen(samples, len(maps))
-    data = None if x is None else _data(x, maps)
-    rank = maps.ndim - 1
     draw: _Drawing
     if tokens is not None:
         draw = _Text(maps, tokens)
-    elif rank == _VECTOR:
-        draw = _Bars(maps, data, _names(names, maps.shape[1]), most)
-    elif rank == _SERIES:
-        draw = _Series(maps, data, names)
-    elif rank == _PICTURE:
-        draw = _Picture(maps, data)
     else:
-        raise InvalidArgument(
-            f"Given attributions of shape {maps.shape}; expected pictures (batch, height, width, channels), series "
-            "(batch, time, channels) or vectors (batch, features). Explain one target at a time for a figure."
-        )
+        data = None if x is None else _data(x, maps)
+        draw = _drawing(maps, data, names, most)
     columns = draw.columns
     figure = figure_of(figsize=(draw.width * columns, draw.height * len(chosen)), layout="constrained")
     axes = figure.subplots(len(chosen), columns, squeeze=False)
@@ -57,6 +49,21 @@ def plot(
         row[0].set_title(f"sample {explanation.ids[sample]}: {float(explanation.scores[sample]):.3g}", fontsize=9)
     figure.suptitle(explanation.analyzer, fontsize=9)
     return figure  # type: ignore[no-any-return]
+
+
+def _drawing(maps: np.ndarray, data: np.ndarray | None, names: Sequence[str] | None, most: int) -> _Drawing:
+    """Return what draws attributions by their number of axes."""
+    rank = maps.ndim - 1
+    if rank == _VECTOR:
+        return _Bars(maps, data, _names(names, maps.shape[1]), most)
+    if rank == _SERIES:
+        return _Series(maps, data, names)
+    if rank == _PICTURE:
+        return _Picture(maps, data)
+    raise InvalidArgument(
+        f"Given attributions of shape {maps.shape}; expected pictures (batch, height, width, channels), series "
+        "(batch, time, channels) or vectors (batch, features). Explain one target at a time for a figure."
+    )
 
 
 def save_png(
@@ -95,10 +102,10 @@ class _Picture:
         self.columns = 1 if data is None else 3
 
     def row(self, axes: Sequence[Axes], sample: int) -> None:
-        from xaicore.heatmap import ANCHORS, heatmap
+        from xaicore.heatmap import ANCHORS
 
         _, colours = _matplotlib()
-        found = heatmap(self.maps[sample])
+        found = _heat(self.maps[sample])
         scale = colours.LinearSegmentedColormap.from_list("xaicore", np.array(ANCHORS) / 255)
         limit = found.limit or 1.0
         at = 0 if self.data is None else 1
@@ -107,8 +114,7 @@ class _Picture:
         if self.data is not None:
             picture = _levels(self.data[sample])
             axes[0].imshow(picture[..., 0] if picture.shape[-1] == 1 else picture, cmap="gray")
-            if picture.shape[:2] == found.values.shape:
-                axes[2].imshow(found.over(picture))
+            axes[2].imshow(found.over(picture))
         for one in axes:
             one.set_axis_off()
 
@@ -119,6 +125,8 @@ class _Bars:
     width, height, columns = 5.0, 3.2, 1
 
     def __init__(self, maps: np.ndarray, data: np.ndarray | None, names: Sequence[str], most: int) -> None:
+        if most < 1:
+            raise InvalidArgument(f"Given most={most}; expected at least one bar.")
         self.maps, self.data, self.names, self.most = maps, data, names, most
 
     def row(self, axes: Sequence[Axes], sample: int) -> None:
@@ -128,7 +136,8 @@ class _Bars:
             self.names[i] if self.data is None else f"{self.names[i]} = {float(self.data[sample][i]):.3g}"
             for i in order
         ]
-        axes[0].barh(labels, values[order], color=_signs(values[order]))
+        # By place and not by label: two features may have one name.
+        axes[0].barh(range(len(order)), values[order], color=_signs(values[order]), tick_label=labels)
         axes[0].axvline(0, color="0.4", linewidth=0.8)
         axes[0].tick_params(labelsize=7)
 
@@ -139,6 +148,11 @@ class _Series:
     width, height, columns = 7.0, 2.0, 1
 
     def __init__(self, maps: np.ndarray, data: np.ndarray | None, names: Sequence[str] | None) -> None:
+        if data is not None and maps.shape[-1] not in {1, data.shape[-1]}:
+            raise InvalidArgument(
+                f"Given data of {data.shape[-1]} channels for attributions of {maps.shape[-1]}; expected the same "
+                "number, or one map for all."
+            )
         self.maps, self.data = maps, data
         self.names = None if names is None else _names(names, (maps if data is None else data).shape[-1])
 
@@ -219,15 +233,25 @@ def _maps(explanation: Explanation) -> np.ndarray:
 
 
 def _chosen(samples: Sequence[int], count: int) -> list[int]:
-    if not samples or not all(0 <= i < count for i in samples):
-        raise InvalidArgument(f"Given samples={list(samples)}; expected numbers from 0 to {count - 1}.")
-    return list(samples)
+    chosen = np.atleast_1d(np.asarray(samples))
+    if not chosen.size or chosen.dtype.kind not in "iu" or chosen.min() < 0 or chosen.max() >= count:
+        raise InvalidArgument(f"Given samples={samples}; expected numbers from 0 to {count - 1}.")
+    return [int(i) for i in chosen]
 
 
 def _data(x: object, maps: np.ndarray) -> np.ndarray:
+    """Return the explained data beside its attributions: the same samples and positions, channels in any number."""
     found = np.asarray(x)
-    if found.shape[: maps.ndim - 1] != maps.shape[:-1] and found.shape[0] != len(maps):
-        raise InvalidArgument(f"Given data of shape {found.shape} for attributions of shape {maps.shape}.")
+    given = found.shape
+    if found.ndim == maps.ndim - 1 and maps.ndim > _VECTOR + 1:
+        found = found[..., None]  # gray pictures and single series may come without channels
+    kept = maps.ndim if maps.ndim == _VECTOR + 1 else -1  # of what has positions, channels may differ
+    if found.ndim != maps.ndim or found.shape[:kept] != maps.shape[:kept] or found.dtype.kind not in "biuf":
+        raise InvalidArgument(
+            f"Given {found.dtype} data of shape {given} for attributions of shape {maps.shape}; expected numbers "
+            "of the same samples and positions. A map of another size is brought to that of the input by "
+            "`upsample=True` or `| filter.resize(size=...)`."
+        )
     return found
 
 
@@ -239,9 +263,22 @@ def _names(names: Sequence[str] | None, count: int) -> Sequence[str]:
     return list(names)
 
 
+def _heat(attributions: np.ndarray) -> Heatmap:
+    """Return the map of one sample; also one of a single row or column, which ``heatmap`` takes for no picture."""
+    from xaicore.heatmap import heatmap
+
+    height, width = (2 if n == 1 else 1 for n in attributions.shape[:2])
+    found = heatmap(attributions.repeat(height, 0).repeat(width, 1))
+    return attrs.evolve(found, values=found.values[::height, ::width])
+
+
 def _levels(picture: np.ndarray) -> np.ndarray:
-    """Return a picture of any range in 0..255: as it is where it is in 0..255 or 0..1, stretched otherwise."""
+    """Return a picture of any range in 0..255: as it is where it is in 0..255 or 0..1, stretched otherwise.
+
+    What is neither gray nor coloured is shown by the mean over its channels.
+    """
     values = np.asarray(picture, np.float64)
+    values = values if values.shape[-1] in {1, 3} else values.mean(-1, keepdims=True)
     low, high = float(values.min()), float(values.max())
     if low >= 0 and high <= 1:
         values = 255 * values
