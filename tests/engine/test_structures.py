@@ -110,4 +110,5 @@ def test_coverage_names_the_raw_operations_of_a_model_that_is_no_graph() -> None
 
     assert rows["raw/enter"].action == rows["raw/twice"].action == rows["raw/twice[1]"].action == "rule"
     assert rows["raw"].action == "gradient"
-    assert "raw TensorFlow operations" in rows["raw"].why
+    assert "run whole" in rows["raw"].why
+    assert "'raw' refuses symbolic tensors: ValueError" in rows["raw"].why

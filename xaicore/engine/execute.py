@@ -13,6 +13,7 @@ from xaicore.engine.vjp import vjp
 from xaicore.errors import PlanBroken
 from xaicore.inspect.affine import read_affine, twin
 from xaicore.inspect.kinds import is_padding
+from xaicore.inspect.nodes import Ref
 from xaicore.inspect.running import run
 from xaicore.protocols import OpCall, Relevance, Rule
 
@@ -40,8 +41,7 @@ class Ruled:
     ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...], Backward]:
         """Return the output, the tensors that the call was given, and the rule's backward."""
         flat = keras.tree.flatten((args, kwargs))
-        # Masks and flags are tensors too, and no relevance belongs to them.
-        where = [i for i, leaf in enumerate(flat) if isinstance(leaf, tf.Tensor) and leaf.dtype.is_floating]
+        where = [i for i, leaf in enumerate(flat) if _carries_relevance(leaf)]
 
         def forward(*tensors: tf.Tensor) -> tf.Tensor:
             filled = list(flat)
@@ -84,10 +84,12 @@ def run_rule(node: Node, ruled: Ruled, tensors: Sequence[tf.Tensor]) -> Ran:
     The layer is called as Keras calls it (casts, masks), on a twin whose ``call`` is the rule.
     """
     kept: list[Backward] = []
+    given: list[bool] = []  # of the inputs that the rule sees, whether it is a tensor of the graph or a constant
 
     def call(*args: object, **kwargs: object) -> tf.Tensor:
         output, _, backward = ruled(node.operation.call, args, kwargs)
         kept.append(backward)
+        given.extend(_given(node, args, kwargs))
         return output
 
     (output,) = run(node, tensors, twin(node.operation, call=call))
@@ -96,13 +98,27 @@ def run_rule(node: Node, ruled: Ruled, tensors: Sequence[tf.Tensor]) -> Ran:
 
     def backward(relevance: tf.Tensor) -> Relevance:
         found = kept[0](tf.cast(relevance, output.dtype))
-        by_input = iter(found.inputs)
+        by_input = iter([r for r, of_graph in zip(found.inputs, given, strict=True) if of_graph])
         # Keras may have cast the inputs to the layer's dtype: hand back what was given.
         relevances = (next(by_input) if x.dtype.is_floating else None for x in tensors)
         cast = tuple(None if r is None else tf.cast(r, x.dtype) for r, x in zip(relevances, tensors, strict=True))
         return Relevance(cast, found.sinks)
 
     return [output], backward
+
+
+def _carries_relevance(leaf: object) -> bool:
+    # Masks and flags are tensors too, and no relevance belongs to them.
+    return isinstance(leaf, tf.Tensor) and bool(leaf.dtype.is_floating)
+
+
+def _given(node: Node, args: tuple[object, ...], kwargs: Mapping[str, object]) -> list[bool]:
+    """Return for each input that a rule sees whether it is a tensor of the graph; a constant may stand before it."""
+    marks = keras.tree.map_structure(lambda leaf: isinstance(leaf, Ref), (node.args, dict(node.kwargs)))
+    more = {name: keras.tree.map_structure(lambda _: False, value) for name, value in kwargs.items()}
+    of_graph = keras.tree.flatten((marks[0], {name: marks[1].get(name, no) for name, no in more.items()}))
+    flat = keras.tree.flatten((args, dict(kwargs)))
+    return [mark for mark, leaf in zip(of_graph, flat, strict=True) if _carries_relevance(leaf)]
 
 
 def add_sinks(total: dict[str, tf.Tensor], more: Mapping[str, tf.Tensor]) -> None:

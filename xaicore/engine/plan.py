@@ -148,7 +148,7 @@ def _decide_one(
     rule: Rule | None = None
     met = next(((c, r) for c, r in rules if matches(c, site, facts) and (r is None or applies(r, site, facts))), None)
     if node.inner and site == node.site:
-        action, why = "gradient", "raw TensorFlow operations between the layers inside"
+        action, why = "gradient", f"run whole, its gradient between the layers inside ({node.why})"
     elif met is not None and met[1] is not None and looped:
         action, why = "unsupported", "called inside a loop of the backend, where no rule can reach it"
     elif met is not None:

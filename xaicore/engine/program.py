@@ -18,6 +18,7 @@ from xaicore.errors import IntegerInput, InvalidParameter
 from xaicore.inspect.apart import activations_apart
 from xaicore.inspect.entry import is_entry, with_entry
 from xaicore.inspect.folding import fold_batch_normalization, folded_sites
+from xaicore.inspect.quiet import quiet
 from xaicore.inspect.running import run
 from xaicore.protocols import Initial, Pull, RuleMap, Tensors
 
@@ -52,7 +53,7 @@ class Program:
     def values(self, inputs: Tensors) -> dict[int, tf.Tensor]:
         """Return the value of every tensor of the graph, by its key."""
         values = self._values(inputs)
-        with keras.StatelessScope():
+        with quiet():
             for node in self.graph.nodes:
                 self.visited.met(node)
                 _store(values, node, run(node, [values[k] for k in node.inputs]))
@@ -78,8 +79,7 @@ class Program:
         """
         tapped = {self.graph.node(site).outputs[0]: site for site in taps}
         halted = {key for site in stops for key in self.graph.node(site).outputs}
-        # A stateless scope keeps losses and counters that layers update while they are traced off the user's model.
-        with keras.StatelessScope():
+        with quiet():
             values, records = self._forward(inputs, sinks=sinks)
             output = values[self.graph.outputs[0]]
             scores, pullback = vjp(target, output)
@@ -130,7 +130,7 @@ class Program:
         def head(inputs: Tensors) -> Tensors:
             values = self._values(inputs)
             self.visited.sites.add(site)  # which may be an input
-            with keras.StatelessScope():
+            with quiet():
                 for node in first.nodes:
                     self.visited.met(node)
                     _store(values, node, run(node, [values[k] for k in node.inputs]))

@@ -13,7 +13,8 @@ from keras import layers
 
 from xaicore.errors import NoGraph
 from xaicore.inspect.arrange import arrange
-from xaicore.inspect.read import read_graph
+from xaicore.inspect.quiet import quiet
+from xaicore.inspect.read import function_of, read_graph
 from xaicore.inspect.running import run
 from xaicore.inspect.structure import transform
 
@@ -54,7 +55,8 @@ def flat_graph(model: keras.Model) -> Graph:
         if node.operation is model:
             raise NoGraph(
                 f"The model {model.name!r} ({type(model).__name__}) has a `call` that does not run on symbolic "
-                "tensors; expected keras.layers and keras.ops only, no TensorFlow operations, no branches on values."
+                "tensors; expected keras.layers and keras.ops only, no TensorFlow operations, no branches on values. "
+                f"Of it: {node.why}."
             )
     return graph
 
@@ -109,7 +111,7 @@ def _entries(model: keras.Model, graph: Graph, tensors: Mapping[int, keras.Keras
 
 def _input_layer(model: keras.Model, name: str, tensor: keras.KerasTensor) -> keras.layers.Layer:
     """Return the model's own InputLayer; a subclassed model has none, and gets one to be shown by."""
-    own = (layer for layer in getattr(model, "operations", ()) if isinstance(layer, layers.InputLayer))
+    own = (op for op in getattr(function_of(model), "operations", ()) if isinstance(op, layers.InputLayer))
     found = next((layer for layer in own if layer.name == name), None)
     return found or layers.InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype, name=name.replace("/", "_"))
 
@@ -154,7 +156,7 @@ def replay(model: keras.Model, x: object) -> object:
         x: Its inputs as arrays, in any structure that it takes.
 
     Returns:
-        A tensor, or a list of them where the model has several outputs.
+        A tensor, or several in the structure in which the model returns them.
     """
     graph = flat_graph(model)
     order = {key: i for i, key in enumerate(graph.inputs)}
@@ -163,10 +165,10 @@ def replay(model: keras.Model, x: object) -> object:
     values = {
         key: tf.convert_to_tensor(leaf, graph.specs[key].dtype) for key, leaf in zip(graph.inputs, given, strict=True)
     }
-    for node in graph.between(graph.inputs, graph.outputs).nodes:
-        values.update(_ran(node, values))
-    outputs = [values[key] for key in graph.outputs]
-    return outputs[0] if len(outputs) == 1 else outputs
+    with quiet():
+        for node in graph.between(graph.inputs, graph.outputs).nodes:
+            values.update(_ran(node, values))
+    return keras.tree.map_structure(lambda ref: values[ref.key], graph.returned)
 
 
 def _ran(node: Node, values: Mapping[int, tf.Tensor]) -> dict[int, tf.Tensor]:

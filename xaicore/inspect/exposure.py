@@ -13,6 +13,7 @@ from keras import layers
 from xaicore.errors import InvalidArgument, NoGraph, UnknownLayer
 from xaicore.inspect.execution import flat_graph
 from xaicore.inspect.models import model_of
+from xaicore.inspect.occurrences import calls_in
 from xaicore.inspect.read import function_of
 from xaicore.inspect.search import global_pooling_layer, logits_layer, model_layers, named_layer
 from xaicore.inspect.untouched import untouched
@@ -71,9 +72,9 @@ def _endpoint(model: keras.Model, one: Endpoint) -> tuple[keras.layers.Layer, st
         if all(layer is not which for layer in model_layers(model)):
             raise UnknownLayer(f"Given the layer {which.name!r}; expected one of the model {model.name!r}.")
         return which, str(link), given.get("node", "last")
-    if isinstance(which, int):
+    if isinstance(which, int | np.integer):
         try:
-            return model.layers[which], str(link), given.get("node", "last")
+            return model.layers[int(which)], str(link), given.get("node", "last")
         except IndexError:
             raise UnknownLayer(
                 f"Given the index {which}; the model {model.name!r} has {len(model.layers)} layers."
@@ -85,22 +86,24 @@ def _pick(calls: Sequence[Any], number: object, name: str) -> Any:  # a node of 
     last = len(calls) - 1
     if number == "last" and calls:
         return calls[last]
-    if not isinstance(number, int) or not 0 <= number <= last:
+    if not isinstance(number, int | np.integer) or not 0 <= number <= last:
         raise InvalidArgument(f"Given the call {number!r} of {name!r}; expected 'last' or a number from 0 to {last}.")
-    return calls[number]
+    return calls[int(number)]
 
 
 def expose(
-    model: keras.Model, arguments: Endpoint | Sequence[Endpoint] | None = None, outputs: Endpoint | None = None
+    model: keras.Model,
+    arguments: Endpoint | Sequence[Endpoint] | None = None,
+    outputs: Endpoint | Sequence[Endpoint] | None = None,
 ) -> keras.Model:
-    """Return a model of the same variables whose outputs are the logits and tensors inside: [output, *arguments].
+    """Return a model of the same variables whose outputs are the logits and tensors inside: [*outputs, *arguments].
 
     Layers of nested and subclassed models can be exposed too; the new model is flat.
 
     Args:
         model: A built model.
         arguments: Which tensors, one or several: see ``endpoints``; None: what the last global pooling reads.
-        outputs: The first output; None: what the last layer with a kernel returns.
+        outputs: The first output, or several; None: what the last layer with a kernel returns.
 
     Raises:
         UnknownLayer, InvalidArgument: No such layer, or link, or call.
@@ -109,32 +112,25 @@ def expose(
     graph = flat_graph(model)
     if arguments is None:
         arguments = {"layer": global_pooling_layer(model), "link": "input"}
-    several = arguments if isinstance(arguments, list | tuple) else [arguments]
     first = logits_layer(model) if outputs is None else outputs
-    keys = [key for one in (first, *several) for key in _keys(graph, model, one)]
+    several = [one for some in (first, arguments) for one in (some if isinstance(some, list | tuple) else [some])]
+    keys = [key for one in several for key in _keys(graph, model, one)]
     return model_of([attrs.evolve(graph, outputs=(key,)) for key in keys], model.name)
 
 
 def _keys(graph: Graph, model: keras.Model, one: Endpoint) -> tuple[int, ...]:
-    """Return the tensors of a graph at an endpoint; a nested model stands for the last operation in it."""
+    """Return the tensors of a graph at an endpoint."""
     layer, link, number = _endpoint(model, one)
-    inside = {id(layer), *map(id, model_layers(layer) if _contains_layers(layer) else ())}
-    if isinstance(layer, layers.InputLayer):
-        return (graph.inputs[graph.input_names.index(layer.name)],)
-    calls = [node for node in graph.nodes if id(node.operation) in inside]
-    if _contains_layers(layer) and calls:
-        calls = [calls[0] if link == "input" else calls[-1]]
+    calls = calls_in(graph, model, layer)
     if not calls:
         raise NoGraph(
             f"The layer {layer.name!r} has no operation of its own in the graph of {model.name!r}: it is inside of a "
             "layer that is run whole. `xaicore plan` shows which."
         )
-    node = _pick(calls, number, layer.name)
-    return node.outputs if link == "output" else node.inputs  # type: ignore[no-any-return]
-
-
-def _contains_layers(layer: keras.layers.Layer) -> bool:
-    return bool(model_layers(layer))
+    inputs, outputs = _pick(calls, number, layer.name)
+    if link == "input" and not inputs:
+        raise InvalidArgument(f"Given link='input' for {layer.name!r}, which takes no tensor; expected link='output'.")
+    return outputs if link == "output" else inputs  # type: ignore[no-any-return]
 
 
 @keras.saving.register_keras_serializable("xaicore")

@@ -12,6 +12,7 @@ from xaicore.errors import InvalidArgument, UnknownLayer
 from xaicore.inspect import kinds
 from xaicore.inspect.facts import facts_of
 from xaicore.inspect.kinds import activation_of, is_relu, is_unbounded_relu
+from xaicore.inspect.occurrences import calls_in
 from xaicore.inspect.read import read_graph
 
 if TYPE_CHECKING:
@@ -208,12 +209,16 @@ def layer_index(model: keras.Model, layer: keras.Operation | str) -> int:
     """
     graph = read_graph(model)
     facts = facts_of(graph)
+    made = {key: facts[node.site].position for node in graph.nodes for key in node.outputs}
     if isinstance(layer, str):
-        return facts[graph.node(layer).site].position
-    for node in graph.nodes:
-        for site, operation in (*((i.site, i.operation) for i in node.inner), (node.site, node.operation)):
-            if operation is layer:
-                return facts[site].position
+        whole = next((one for one in graph.containers if str(one.site) == layer), None)
+        return facts[graph.node(layer).site].position if whole is None else made.get(whole.outputs[0], 0)
+    for inner in (one for node in graph.nodes for one in node.inner):
+        if inner.operation is layer:
+            return facts[inner.site].position
+    calls = calls_in(graph, model, layer)
+    if calls:  # what stands for several operations: the last of them; an input comes before all
+        return made.get(calls[0][1][0], 0)
     raise UnknownLayer(
         f"Given the layer {getattr(layer, 'name', layer)!r}; expected one that the model {model.name!r} calls. "
         "`xaicore.inspect.graph.model_layers(model)` lists them."

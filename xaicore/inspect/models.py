@@ -16,7 +16,9 @@ from xaicore.errors import NoActivation
 from xaicore.inspect.execution import flat_graph
 from xaicore.inspect.head import head_node, strip_head
 from xaicore.inspect.kinds import activation_of, head_kind
+from xaicore.inspect.quiet import quiet
 from xaicore.inspect.running import run
+from xaicore.inspect.unfed import fed
 from xaicore.inspect.untouched import own_nodes, untouched
 
 if TYPE_CHECKING:
@@ -44,14 +46,22 @@ def model_of(parts: Sequence[Graph], name: str) -> keras.Model:
             given = [symbols[key] for key in node.inputs]
             call = (id(node), *map(id, given))
             if call not in ran:
-                operation = node.operation
-                if id(operation) not in twins:
-                    twins[id(operation)] = own_nodes(operation, **_own_name(node, taken))
-                ran[call] = run(node, given, twins[id(operation)])
+                key = id(node.operation) if node.inputs else id(node)
+                if key not in twins:
+                    twins[key] = _twin_of(node, _own_name(node, taken))
+                # What depends on no input is given one to be a part of the model.
+                with quiet():
+                    found_here = run(node, given, twins[key]) if given else twins[key](next(iter(inputs.values())))
+                ran[call] = keras.tree.flatten(found_here)
             symbols.update(zip(node.outputs, ran[call], strict=True))
         found += [symbols[key] for key in part.outputs]
     structure = keras.tree.map_structure(lambda ref: inputs[ref.key], first.structure)
     return keras.Model(structure, found[0] if len(found) == 1 else found, name=name)
+
+
+def _twin_of(node: Node, names: dict[str, str]) -> keras.Operation:
+    operation = own_nodes(node.operation, **names)
+    return operation if node.inputs else fed(operation, node.args, node.kwargs, names["name"])
 
 
 def _own_name(node: Node, taken: set[str]) -> dict[str, str]:

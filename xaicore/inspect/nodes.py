@@ -61,6 +61,7 @@ class Node:
     args, kwargs: its arguments, tensors replaced by ``Ref``.
     outputs: keys of the tensors that it returns.
     inner: calls of the layers inside, in order, where the operation could not be turned into a graph.
+    why: then, why not.
     folded: sites of operations whose work this one does too (see ``xaicore.inspect.folding``).
     """
 
@@ -71,6 +72,7 @@ class Node:
     outputs: tuple[int, ...]
     inner: tuple[Inner, ...] = ()
     folded: tuple[Site, ...] = ()
+    why: str = ""
 
     @property
     def operation(self) -> keras.Operation:
@@ -84,12 +86,27 @@ class Node:
 
 
 @attrs.frozen(eq=False)
+class Container:
+    """One call of a nested model, or of a layer made of layers: what stands in the graph as the operations inside.
+
+    inputs, outputs: keys of the tensors that it takes and returns, in its own order.
+    """
+
+    site: Site
+    operation: keras.Operation
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@attrs.frozen(eq=False)
 class Graph:
     """The operations of a model, in execution order.
 
     inputs, outputs: keys of tensors.  specs: key -> shape and dtype.
     input_names, output_names: as the model names them.
     structure: the structure in which the model takes its inputs, holding ``Ref``.
+    containers: calls of what the operations are inside of, in the order in which they return.
+    returned: the structure in which the model returns its outputs, holding ``Ref``.
     """
 
     nodes: tuple[Node, ...]
@@ -99,6 +116,8 @@ class Graph:
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
     structure: object = None
+    containers: tuple[Container, ...] = ()
+    returned: object = None
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -126,10 +145,12 @@ class Graph:
         """Return the tensors that the outputs need beside the given ones: what runs around a cut."""
         tail, made = self.between(keys, self.outputs), set(keys)
         dependent = tail.dependents(keys)
+        # What depends on no input has no sample on its first axis; the tail computes it itself.
+        moving = self.dependents(self.inputs)
         around: list[int] = []
         for node in tail.nodes:
             if dependent & set(node.outputs):
-                around += [k for k in node.inputs if k not in dependent | made and k not in around]
+                around += [k for k in node.inputs if k in moving and k not in dependent | made and k not in around]
         return tuple(around)
 
     def dependents(self, keys: Iterable[int]) -> set[int]:
@@ -167,6 +188,7 @@ class Walk:
     nodes: list[Node] = attrs.field(factory=list)
     specs: dict[int, Spec] = attrs.field(factory=dict)
     calls: collections.Counter[str] = attrs.field(factory=collections.Counter)
+    containers: list[Container] = attrs.field(factory=list)
 
     def ref(self, tensor: keras.KerasTensor) -> Ref:
         """Number a new tensor."""
@@ -194,3 +216,33 @@ class Walk:
         reference = more.pop("reference", None) or (lambda: operation)
         self.nodes.append(Node(self.site(path), reference, args, dict(kwargs), keys, **more))  # type: ignore[arg-type]
         return refs
+
+    def contain(self, operation: keras.Operation, path: str, inputs: Sequence[Ref], outputs: Sequence[Ref]) -> None:
+        """Note that a container was walked through."""
+        call = sum(one.site.path == path for one in self.containers)
+        keys = (tuple(r.key for r in inputs), tuple(r.key for r in outputs))
+        self.containers.append(Container(Site(path, call), operation, *keys))
+
+    def graph(
+        self,
+        inputs: Sequence[Ref],
+        outputs: Sequence[Ref],
+        *,
+        names: tuple[tuple[str, ...], tuple[str, ...]],
+        structure: tuple[object, object],
+    ) -> Graph:
+        """Return what was walked through.
+
+        names, structure: of the inputs, and of the outputs.
+        """
+        return Graph(
+            nodes=tuple(self.nodes),
+            inputs=tuple(r.key for r in inputs),
+            outputs=tuple(r.key for r in outputs),
+            specs=dict(self.specs),
+            input_names=names[0],
+            output_names=names[1],
+            structure=structure[0],
+            containers=tuple(self.containers),
+            returned=structure[1],
+        )

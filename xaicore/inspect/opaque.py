@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from xaicore.errors import NoGraph
 from xaicore.inspect.nodes import Inner, Ref, Spec, Walk
+from xaicore.inspect.quiet import quiet
 
 # A wrapper takes the operation, its own call, and the arguments of this call.
 Wrapper = Callable[..., object]
@@ -91,7 +92,7 @@ def trace_opaque(
     def run(*tensors: tf.Tensor) -> object:
         outer.append(tf.compat.v1.get_default_graph())
         filled_args, filled_kwargs = fill(args, kwargs, dict(zip((r.key for r in refs), tensors, strict=True)))
-        with shadowed(inside, record), keras.StatelessScope():
+        with shadowed(inside, record), quiet():
             return operation(*filled_args, **filled_kwargs)
 
     signature = [tf.TensorSpec(specs[r.key].shape, specs[r.key].dtype) for r in refs]

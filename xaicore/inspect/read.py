@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Mapping, Sequence
 
@@ -12,15 +11,13 @@ from keras.src.backend import get_keras_mask  # no public name
 from keras.src.models.functional import Functional  # no public name
 
 from xaicore.errors import LegacyKerasModel, NoGraph, NotAKerasModel, UnbuiltModel
+from xaicore.inspect.inline import LOOPS, symbolic_calls
 from xaicore.inspect.nodes import Graph, Ref, Spec, Walk
-from xaicore.inspect.opaque import trace_opaque
+from xaicore.inspect.opaque import fill, trace_opaque
 from xaicore.inspect.stages import separable_stages
-from xaicore.inspect.untouched import untouched
 
-# These call their cell in a loop of the backend: one operation, whatever is inside.
-_LOOPS = (layers.RNN, layers.Bidirectional, layers.TimeDistributed)
-# Reading a subclassed model adds nodes to its layers and takes them back: one reader at a time.
-_READING = threading.RLock()
+# A subclass that brings a ``call`` of its own may compute anything.
+_SEPARABLE = (layers.SeparableConv1D.call, layers.SeparableConv2D.call)
 
 
 def check_model(model: object) -> keras.Model:
@@ -54,35 +51,20 @@ def read_graph(model: keras.Model, forward_kwargs: Mapping[str, object] | None =
     """
     check_model(model)
     walk = Walk()
-    with _READING:
-        function = function_of(model)
-        if function is None:
-            return _read_subclassed(model, dict(forward_kwargs or {}), walk)
-        inputs = [walk.ref(t) for t in function.inputs]
-        outputs = _walk_function(walk, function, inputs, "")
-        structure = keras.tree.pack_sequence_as(function._inputs_struct, inputs)  # noqa: SLF001  # no public way
+    function = function_of(model)
+    if function is None:
+        return _read_subclassed(model, dict(forward_kwargs or {}), walk)
+    inputs = [walk.ref(t) for t in function.inputs]
+    outputs = _walk_function(walk, function, inputs, "")
+    structure = keras.tree.pack_sequence_as(function._inputs_struct, inputs)  # noqa: SLF001  # no public way
+    returned = keras.tree.pack_sequence_as(function._outputs_struct, outputs)  # noqa: SLF001
     names = tuple(getattr(model, "output_names", None) or (f"output_{i}" for i in range(len(outputs))))
-    return _graph(walk, inputs, outputs, tuple(t.name for t in function.inputs), names, structure)
+    return walk.graph(inputs, outputs, names=(input_names(function), names), structure=(structure, returned))
 
 
-def _graph(
-    walk: Walk,
-    inputs: Sequence[Ref],
-    outputs: Sequence[Ref],
-    input_names: tuple[str, ...],
-    output_names: tuple[str, ...],
-    structure: object,
-) -> Graph:
-    keys = [r.key for r in inputs]
-    return Graph(
-        nodes=tuple(walk.nodes),
-        inputs=tuple(keys),
-        outputs=tuple(r.key for r in outputs),
-        specs=dict(walk.specs),
-        input_names=input_names,
-        output_names=output_names,
-        structure=structure,
-    )
+def input_names(function: keras.Function) -> tuple[str, ...]:
+    """Return the names of the layers that bring in the inputs; a tensor's own name is new in each process."""
+    return tuple(t._keras_history.operation.name for t in function.inputs)  # noqa: SLF001  # no public name
 
 
 def function_of(operation: keras.Operation) -> keras.Function | None:
@@ -106,7 +88,8 @@ def _walk_function(walk: Walk, function: keras.Function, inputs: Sequence[Ref], 
                 continue
             args, kwargs = node.arguments.fill_in(known)
             masked = any(get_keras_mask(t) is not None for t in node.input_tensors)
-            refs = _walk_operation(walk, node.operation, args, kwargs, node.outputs, prefix, masked=masked)
+            path = prefix + node.operation.name
+            refs = _walk_operation(walk, node.operation, args, kwargs, node.outputs, path, masked=masked)
             known.update({id(t): r for t, r in zip(node.outputs, refs, strict=True)})
     return [known[id(t)] for t in function.outputs]
 
@@ -117,29 +100,44 @@ def _walk_operation(
     args: tuple[object, ...],
     kwargs: Mapping[str, object],
     outputs: Sequence[keras.KerasTensor],
-    prefix: str,
+    path: str,
     *,
     masked: bool,
 ) -> list[Ref]:
-    path = prefix + operation.name
+    refs = _refs(args, kwargs)
     function = function_of(operation)
-    if function is not None:
-        refs = _in_order(function, args[0] if args else next(iter(kwargs.values())))
-        return _walk_function(walk, function, refs, path + "/")
-    if isinstance(operation, layers.SeparableConv1D | layers.SeparableConv2D):
-        for stage in separable_stages(operation):
-            tensors = [_symbol(walk.specs[args[0].key])]  # type: ignore[attr-defined]
-            made = [keras.KerasTensor(*_shape_of(stage, tensors[0]))]
-            args = tuple(walk.add(stage, f"{path}/{stage.name}", args, {}, made))
-        return list(args)  # type: ignore[arg-type]
-    if _is_composite(operation):
-        # Keras hands a mask to the layer that is called, and symbolic calls of what is inside would not see it.
-        inlined = None if masked else _inline(walk, operation, args, kwargs, path + "/")
-        if inlined is not None:
-            return inlined
-        inner, _ = trace_opaque(operation, path, args, kwargs, walk.specs)
-        return walk.add(operation, path, args, kwargs, outputs, inner=inner)
-    return walk.add(operation, path, args, kwargs, outputs)
+    if function is not None and refs:
+        given = _in_order(function, args[0] if args else next(iter(kwargs.values())))
+        found = _walk_function(walk, function, given, path + "/")
+        walk.contain(operation, path, given, found)
+        return found
+    if type(operation).call in _SEPARABLE and refs:
+        given = refs[:1]
+        found = _walk_stages(walk, operation, given, path)
+        walk.contain(operation, path, given, found)
+        return found
+    if not _is_composite(operation):
+        return walk.add(operation, path, args, kwargs, outputs)
+    # Keras hands a mask to the layer that is called, and symbolic calls of what is inside would not see it.
+    inlined = _inline(walk, operation, args, kwargs, path + "/") if not masked else "it is called with a mask of Keras"
+    if not isinstance(inlined, str):
+        walk.contain(operation, path, refs, inlined)
+        return inlined
+    inner, _ = trace_opaque(operation, path, args, kwargs, walk.specs)
+    return walk.add(operation, path, args, kwargs, outputs, inner=inner, why=inlined)
+
+
+def _walk_stages(walk: Walk, operation: keras.layers.Layer, given: list[Ref], path: str) -> list[Ref]:
+    """Walk through the linear stages of a separable convolution."""
+    for stage in separable_stages(operation):
+        tensor = _symbol(walk.specs[given[0].key])
+        made = [keras.KerasTensor(stage.compute_output_shape(tensor.shape), stage.compute_dtype)]
+        given = walk.add(stage, f"{path}/{stage.name}", tuple(given), {}, made)
+    return given
+
+
+def _refs(args: tuple[object, ...], kwargs: Mapping[str, object]) -> list[Ref]:
+    return [r for r in keras.tree.flatten((args, dict(kwargs))) if isinstance(r, Ref)]
 
 
 def _in_order(function: keras.Function, given: object) -> list[Ref]:
@@ -150,16 +148,12 @@ def _in_order(function: keras.Function, given: object) -> list[Ref]:
     return keras.tree.flatten(given)  # type: ignore[no-any-return]
 
 
-def _shape_of(stage: keras.layers.Layer, tensor: keras.KerasTensor) -> tuple[tuple[int | None, ...], str]:
-    return tuple(stage.compute_output_shape(tensor.shape)), stage.compute_dtype
-
-
 def _symbol(spec: Spec) -> keras.KerasTensor:
     return keras.Input(batch_shape=spec.shape, dtype=spec.dtype)
 
 
 def _is_composite(operation: keras.Operation) -> bool:
-    if not isinstance(operation, layers.Layer) or isinstance(operation, _LOOPS):
+    if not isinstance(operation, layers.Layer) or isinstance(operation, LOOPS):
         return False
     # An activation given as a layer is part of its layer, not a layer inside it.
     own = [x for x in operation._layers if x is not getattr(operation, "activation", None)]  # noqa: SLF001
@@ -167,31 +161,20 @@ def _is_composite(operation: keras.Operation) -> bool:
 
 
 def _inline(
-    walk: Walk,
-    operation: keras.layers.Layer,
-    args: tuple[object, ...],
-    kwargs: Mapping[str, object],
-    prefix: str,
-) -> list[Ref] | None:
-    """Walk through a composite layer by calling it on symbolic tensors; None where it refuses them."""
-    refs = [r for r in keras.tree.flatten((args, dict(kwargs))) if isinstance(r, Ref)]
-    unique = list(dict.fromkeys(refs))
-    symbols = {r: _symbol(walk.specs[r.key]) for r in unique}
-    filled_args, filled_kwargs = keras.tree.map_structure(
-        lambda leaf: symbols[leaf] if isinstance(leaf, Ref) else leaf, (args, dict(kwargs))
-    )
-    with untouched(operation):
-        try:
-            made = operation.call(*filled_args, **_inference(operation, filled_kwargs))
-            function = keras.Function([symbols[r] for r in unique], made)
-        except Exception:  # noqa: BLE001  # user code may raise anything on symbolic tensors; the caller falls back
-            return None
-        return _walk_function(walk, function, unique, prefix)
-
-
-def _inference(operation: keras.layers.Layer, kwargs: dict[str, object]) -> dict[str, object]:
-    """Add ``training=False`` where the layer's call takes it."""
-    return {**kwargs, "training": False} if operation._call_has_training_arg else kwargs  # noqa: SLF001
+    walk: Walk, operation: keras.layers.Layer, args: tuple[object, ...], kwargs: Mapping[str, object], prefix: str
+) -> list[Ref] | str:
+    """Walk through a composite layer by calling it on symbolic tensors; where it refuses them, return why."""
+    symbols = {r: _symbol(walk.specs[r.key]) for r in _refs(args, kwargs)}
+    filled_args, filled_kwargs = fill(args, kwargs, {r.key: symbol for r, symbol in symbols.items()})
+    found = symbolic_calls(operation, filled_args, filled_kwargs)
+    if isinstance(found, str):
+        return found
+    known: dict[int, Ref] = {id(symbol): r for r, symbol in symbols.items()}
+    for call in found.calls:
+        given = call.fill(known)
+        refs = _walk_operation(walk, call.operation, *given, call.outputs, prefix + call.name, masked=call.masked)
+        known.update({id(t): r for t, r in zip(call.outputs, refs, strict=True)})
+    return [known[id(t)] for t in found.outputs]
 
 
 def _read_subclassed(model: keras.Model, forward_kwargs: dict[str, object], walk: Walk) -> Graph:
@@ -199,16 +182,21 @@ def _read_subclassed(model: keras.Model, forward_kwargs: dict[str, object], walk
     structure = keras.tree.map_structure(walk.ref, inputs_struct)
     inputs = keras.tree.flatten(structure)
     outputs = _inline(walk, model, (structure,), forward_kwargs, "")
-    if outputs is None:
+    if isinstance(outputs, str):
         inner, made = trace_opaque(model, model.name, (structure,), forward_kwargs, walk.specs)
         # A cache that is keyed weakly by the model must not hold the model.
-        reference = weakref.ref(model)
-        outputs = walk.add(model, model.name, (structure,), forward_kwargs, made, inner=inner, reference=reference)
+        more = {"inner": inner, "why": outputs, "reference": weakref.ref(model)}
+        outputs = walk.add(model, model.name, (structure,), forward_kwargs, made, **more)
     output_names = tuple(f"output_{i}" for i in range(len(outputs)))
-    return _graph(walk, inputs, outputs, names, output_names, structure)
+    returned = outputs[0] if len(outputs) == 1 else outputs
+    return walk.graph(inputs, outputs, names=(names, output_names), structure=(structure, returned))
 
 
 def _inputs_of_subclassed(model: keras.Model) -> tuple[object, tuple[str, ...]]:
+    function = model._functional if isinstance(model, keras.Sequential) else model  # noqa: SLF001  # no public way
+    if isinstance(function, Functional):  # with a ``call`` of its own around its graph
+        fresh = [keras.KerasTensor(t.shape, t.dtype) for t in function.inputs]
+        return keras.tree.pack_sequence_as(function._inputs_struct, fresh), input_names(function)  # noqa: SLF001
     shapes = getattr(model, "_build_shapes_dict", None)
     if not shapes:
         raise UnbuiltModel(

@@ -28,15 +28,19 @@ def model_layers(model: keras.Model) -> list[keras.layers.Layer]:
     found: dict[int, keras.layers.Layer] = {}
 
     def collect(container: keras.layers.Layer) -> None:
-        inside = container.layers if isinstance(container, keras.Model) else container._layers  # noqa: SLF001
-        for layer in inside:
-            # An activation given as a layer is part of its layer.
-            if id(layer) not in found and layer is not getattr(container, "activation", None):
+        for layer in _inside(container):
+            if id(layer) not in found:
                 found[id(layer)] = layer
                 collect(layer)
 
     collect(model)
     return list(found.values())
+
+
+def _inside(container: keras.layers.Layer) -> list[keras.layers.Layer]:
+    inside = container.layers if isinstance(container, keras.Model) else container._layers  # noqa: SLF001
+    # An activation given as a layer is part of its layer.
+    return [layer for layer in inside if layer is not getattr(container, "activation", None)]
 
 
 def model_contains(
@@ -63,7 +67,7 @@ def find_layer(
     model: keras.Model,
     name: str | None = None,
     *,
-    properties: Iterable[str] = (),
+    properties: Iterable[str] | None = (),
     klass: type | tuple[type, ...] | None = None,
     search_reversed: bool = True,
 ) -> keras.layers.Layer:
@@ -80,7 +84,7 @@ def find_layer(
         InvalidArgument: Neither a name nor anything else is given.
         UnknownLayer: No layer is like that.
     """
-    wanted = tuple(properties)
+    wanted = tuple(properties or ())
     if name is None and not wanted and klass is None:
         raise InvalidArgument("Given neither name, properties nor klass; expected at least one of them to search by.")
     every = model_layers(model)
@@ -95,14 +99,18 @@ def find_layer(
 
 
 def named_layer(model: keras.Model, name: str) -> keras.layers.Layer:
-    """Return the layer of a name, or of the names on the way to it; raises UnknownLayer."""
-    some = model_layers(model)
+    """Return the layer of a name, or of the names on the way to it; raises UnknownLayer.
+
+    A layer of the model itself comes before one of the same name that is deeper inside.
+    """
+    layer: keras.layers.Layer = model
     for part in name.split("/"):
-        layer = next((x for x in some if x.name == part), None)
-        if layer is None:
-            known = ", ".join(x.name for x in some[:20])
+        some = (*_inside(layer), *model_layers(layer))
+        found = next((x for x in some if x.name == part), None)
+        if found is None:
+            known = ", ".join(x.name for x in model_layers(layer)[:20])
             raise UnknownLayer(f"Given the layer {name!r}; {part!r} is not among the layers {known}, ...")
-        some = model_layers(layer)
+        layer = found
     return layer
 
 
