@@ -45,6 +45,9 @@ class Inner:
     def warn_about(self, explanation):
         pass
 
+    def rows(self, program):
+        return None
+
 
 @attrs.define
 class Bound:
@@ -57,6 +60,7 @@ class Bound:
     fingerprint: str = "0123"
     coverage: tuple[dict[str, str], ...] = ({"site": "dense", "operation": "Dense", "action": "gradient"},)
     sizes: list[int] = attrs.Factory(list)
+    program: None = None
 
     def parse_target(self, target, batch):
         return parse(target, (OutputSpec("y", (None, CLASSES), "logit"),), output=None, batch=batch)

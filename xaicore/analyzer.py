@@ -56,6 +56,10 @@ class AnalyzerBase:
         """Return what the passes inside leave out of the model, in forward passes of it; the planner asks."""
         return 0.0
 
+    def rows(self, program: Program) -> int | None:  # noqa: ARG002  # few look at the program
+        """Return for how many samples the analyzer holds values of their own, a row each; None for any number."""
+        return None
+
     def check_target(self, target: object, parsed: ParsedTarget) -> None:
         """Refuse a target that the analyzer cannot explain, though the model has it; before anything is traced."""
 

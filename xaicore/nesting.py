@@ -9,6 +9,7 @@ import attrs
 
 from xaicore.engine.plan import Plan, PlanRow, decide
 from xaicore.engine.target_text import split_output
+from xaicore.errors import InvalidParameter
 from xaicore.inspect.entry import SUFFIX
 
 if TYPE_CHECKING:
@@ -52,6 +53,20 @@ def nested(analyzer: object) -> Iterator[AnalyzerBase]:
         if hasattr(analyzer, "warn_about"):
             yield analyzer  # type: ignore[misc]  # what has the method will do
         analyzer = getattr(analyzer, "inner", None)
+
+
+def rows_of(analyzer: object, program: Program) -> int | None:
+    """Return for how many samples an analyzer, or one inside, holds values of their own; None for any number.
+
+    Raises:
+        InvalidParameter: Two of them hold values for different numbers of samples.
+    """
+    found = {rows for one in nested(analyzer) if (rows := one.rows(program)) is not None}
+    if len(found) > 1:
+        raise InvalidParameter(
+            f"Given baselines for {' and '.join(map(str, sorted(found)))} samples; expected as many."
+        )
+    return next(iter(found), None)
 
 
 def is_compiled(analyzer: object) -> bool:

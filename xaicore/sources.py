@@ -35,11 +35,15 @@ class Batch:
 
 @attrs.frozen(eq=False)
 class Source:
-    """Batches, how many there are if that is known, and whether each batch describes the target of all data."""
+    """Batches, how many there are if that is known, and whether each batch describes the target of all data.
+
+    samples: how many there are, if that is known.
+    """
 
     batches: Iterator[Batch]
     steps: int | None
     whole_target: bool
+    samples: int | None = None
 
 
 def open_source(
@@ -106,7 +110,7 @@ def _of_arrays(bound: Bound, data: object, target: object, size: int) -> Source:
             converted = tuple(convert(a[rows], s) for a, s in zip(found.leaves, bound.input_specs, strict=True))
             yield Batch(converted, attrs.evolve(parsed, index=parsed.index[rows]), found.structure)
 
-    return Source(batches(), -(-total // size), whole_target=True)
+    return Source(batches(), -(-total // size), whole_target=True, samples=total)
 
 
 def _of_elements(bound: Bound, elements: Iterable[object], target: object) -> Iterator[Batch]:

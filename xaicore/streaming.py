@@ -16,7 +16,7 @@ from xaicore.errors import EmptyInput, InvalidArgument
 from xaicore.explanation import Explanation, join_targets
 from xaicore.halving import Halves
 from xaicore.inspect.structure import fill, join
-from xaicore.nesting import is_cut, nested
+from xaicore.nesting import is_cut, nested, rows_of
 from xaicore.sources import Batch, Source, open_source
 
 if TYPE_CHECKING:
@@ -64,6 +64,9 @@ def stream(bound: Bound, data: object, target: object = None, run: Run | None = 
     """
     run = Run() if run is None else run
     source = open_source(bound, data, target, run.batch_size, run.queue)
+    rows = rows_of(bound.analyzer, bound.program)
+    if rows is not None and source.samples not in {None, rows}:
+        raise _differ(rows, f"{source.samples}")
     expected = source.steps if run.steps is None else min(run.steps, source.steps or run.steps)
     events = _events(run.callbacks, run.verbose, expected)
     halves = Halves(bound)
@@ -72,6 +75,8 @@ def stream(bound: Bound, data: object, target: object = None, run: Run | None = 
     for step, batch in enumerate(itertools.islice(source.batches, run.steps)):
         events.on_predict_batch_begin(step)
         ids = np.arange(len(batch.parsed.index), dtype=np.int64) + kept.count
+        if rows is not None and kept.count + len(ids) > rows:
+            raise _differ(rows, f"at least {kept.count + len(ids)}")
         one = halves(batch.inputs, batch.parsed, ids)
         if run.sink is None:
             kept.add(batch, one, ids)
@@ -136,6 +141,10 @@ class _Kept:
             return join_targets(self.described, [len(one) for one in self.ids])
         whole = self.described[0]  # of all data; a sink gets a part of it
         return whole[ids] if isinstance(whole, np.ndarray) and whole.ndim else whole
+
+
+def _differ(rows: int, samples: str) -> InvalidArgument:
+    return InvalidArgument(f"Given baselines for {rows} samples and {samples} samples; expected one for each.")
 
 
 class _Told:

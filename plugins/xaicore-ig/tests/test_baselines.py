@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 import xaicore
-from xaicore.errors import InvalidParameter
+from xaicore.errors import InvalidArgument, InvalidParameter
 from xaicore.testing.models import float64_twin, randomise
 from xaicore_ig.baselines import Reference, as_baseline
 from xaicore_ig.blur import blurred
@@ -126,6 +126,50 @@ def test_a_list_has_a_baseline_for_each_input():
     kernel = model.layers[-1].kernel.numpy()[:, 0]
     np.testing.assert_allclose(found.attributions[0], np.broadcast_to(kernel[:4], (2, 4)), atol=1e-12)
     np.testing.assert_allclose(found.attributions[1], np.broadcast_to(kernel[4:] * [0, 1, 0.5], (2, 3)), atol=1e-12)
+
+
+def test_a_list_of_numbers_has_one_for_each_input():
+    """Also where an input has as many features as there are inputs; NumPy's numbers are numbers."""
+    a, b = keras.Input((2,)), keras.Input((2,))
+    model = float64_twin(randomise(keras.Model([a, b], layers.Dense(2)(layers.Concatenate()([a, b])))))
+    x = [np.ones((3, 2)), np.ones((3, 2))]
+    kernel = model.layers[-1].kernel.numpy()[:, 0]
+    for given in ([0.0, 0.25], (0.0, 0.25), [np.float32(0), np.float64(0.25)], [None, np.float32(0.25)]):
+        found = xaicore.get_analyzer("ig", baseline=given).explain(model, x, 0)
+        np.testing.assert_allclose(found.attributions[0], np.broadcast_to(kernel[:2], (3, 2)), atol=1e-12)
+        np.testing.assert_allclose(found.attributions[1], np.broadcast_to(0.75 * kernel[2:], (3, 2)), atol=1e-12)
+    same = xaicore.get_analyzer("ig", baseline=np.float32(0.25)).explain(model, x, 0)
+    np.testing.assert_allclose(same.attributions[0], np.broadcast_to(0.75 * kernel[:2], (3, 2)), atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["ig(n_steps=20)", "ig.adaptive", "ig.expected_gradients(n_steps=7)", "ig.idgi"])
+def test_an_array_like_the_data_has_a_baseline_for_each_sample(method):
+    """As one by one, whatever the batches are."""
+    model, starts = smooth(), np.random.default_rng(2).normal(size=X.shape)
+    each = [
+        xaicore.get_analyzer(method, baseline=start).explain(model, x[None], 1).attributions
+        for x, start in zip(X, starts, strict=True)
+    ]
+    if method.startswith("ig.expected"):  # random numbers hang on the sample's number
+        each = [
+            xaicore.get_analyzer(method, baseline=start).explain(model, X, 1).attributions[k : k + 1]
+            for k, start in enumerate(starts)
+        ]
+    analyzer = xaicore.get_analyzer(method, baseline=starts)
+    for size in (1, 2, 3):
+        found = analyzer.explain(model, X, 1, batch_size=size)
+        np.testing.assert_allclose(found.attributions, np.concatenate(each), rtol=0, atol=1e-12)
+
+
+def test_there_are_as_many_baselines_as_samples():
+    analyzer = xaicore.get_analyzer("smoothgrad(n=2)", inner=xaicore.get_analyzer("ig", baseline=X))
+    with pytest.raises(InvalidArgument, match="baselines for 3 samples and 2 samples"):
+        analyzer.explain(smooth(), X[:2], 1)
+    with pytest.raises(InvalidArgument, match="baselines for 3 samples and at least 4 samples"):
+        analyzer.explain(smooth(), iter([X[:2], X[:2]]), 1)
+    both = xaicore.get_analyzer("ig", baseline=X, inner=xaicore.get_analyzer("ig", baseline=X[:2]))
+    with pytest.raises(InvalidParameter, match="2 and 3 samples"):
+        both.explain(smooth(), X, 1)
 
 
 @pytest.mark.parametrize(

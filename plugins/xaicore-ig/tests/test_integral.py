@@ -131,10 +131,13 @@ def test_a_branch_around_the_site_stays_at_the_input():
 @pytest.mark.parametrize(
     ("baseline", "message"),
     [
-        (np.zeros((5, 2)), "shape \\(5, 2\\).*broadcasts to one sample, \\(4, 2\\)"),
+        (np.zeros((5, 2)), "shape \\(5, 2\\).*broadcasts to one sample, \\(4, 2\\), or .*, \\(samples, 4, 2\\)"),
+        (np.zeros((5, 4, 3)), "shape \\(5, 4, 3\\)"),
         ((0.0, 1.0), "2 baselines; expected one for all inputs or a tuple of 1"),
         ([["a"]], "Given baseline=.*; expected a number or an array"),
         (float("nan"), "Given baseline=nan"),
+        (np.full((4, 2), np.nan), "shape \\(4, 2\\) with NaN"),
+        ([0.0, 1.0], "2 baselines; expected one for all inputs or a tuple of 1.*np.array"),
     ],
 )
 def test_baselines_that_do_not_fit(baseline, message):

@@ -12,7 +12,7 @@ from xaicore.declaration import part
 from xaicore.errors import InvalidParameter
 from xaicore.protocols import Analyzer, Attribution
 from xaicore.values import flag, integer, optional, real, site_text
-from xaicore_ig.baselines import as_baseline, number_or_part
+from xaicore_ig.baselines import as_baseline, number_or_part, rows_of
 from xaicore_ig.levels import CHANGES, counted_at, gregory_levels, levels, stated_error
 from xaicore_ig.line import Line, line, total
 
@@ -90,6 +90,10 @@ class Adaptive(AnalyzerBase):
 
         moving = len(program.graph.inputs) if self.at is None else 1
         return spared(program, moving) if self.prefix else 0.0
+
+    def rows(self, program: Program) -> int | None:
+        """Return for how many samples there are baselines of their own."""
+        return rows_of(self.baseline, program.graph)
 
     def check_program(self, program: Program) -> None:
         """Refuse a baseline that does not fit the inputs."""

@@ -11,7 +11,8 @@ import attrs
 
 from xaicore.declaration import part
 from xaicore.errors import InvalidParameter
-from xaicore.values import Array, integer, numeric_or_array, optional, real
+from xaicore.values import Array, convert_by, integer, optional, real
+from xaicore_ig.constant import Constant, check_shape, values_or_array
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -38,54 +39,6 @@ class Baseline(Protocol):
     def __call__(self, inputs: Tensors, ids: tf.Tensor, draw: tf.Tensor) -> Tensors:
         """Return the baselines of some samples, shaped like their inputs.  draw: int32 (batch,), below ``count``."""
         ...
-
-
-def _values(value: Any, instance: Any, field: Any) -> Any:
-    """Take a number, an array, or one of these per input as a tuple; None is 0, a list of anything but numbers too."""
-    single: Any = numeric_or_array
-    if value is None:
-        return 0.0
-    each = isinstance(value, tuple) or (isinstance(value, list) and any(not isinstance(v, int | float) for v in value))
-    if each and len(value):
-        return tuple(0.0 if one is None else single(one, instance, field) for one in value)
-    return single(value, instance, field)
-
-
-@attrs.frozen
-class Constant:
-    """The same for every sample.
-
-    Args:
-        value: In the units of the model's inputs: a number, an array that broadcasts to one sample or has its shape,
-            or a tuple of these, one per input.
-    """
-
-    value: float | Array | tuple[float | Array, ...] = attrs.field(
-        default=0.0, converter=attrs.Converter(_values, takes_self=True, takes_field=True)
-    )
-
-    @property
-    def count(self) -> int:
-        """One."""
-        return 1
-
-    def check(self, graph: Graph) -> None:
-        """Raise InvalidParameter unless there is one value for all inputs, or one each, like one sample."""
-        names = graph.input_names
-        if isinstance(self.value, tuple) and len(self.value) != len(names):
-            raise InvalidParameter(
-                f"Given {len(self.value)} baselines; expected one for all inputs or a tuple of {len(names)}: "
-                f"{', '.join(names)}."
-            )
-        for one, name, key in zip(self._each(len(names)), names, graph.inputs, strict=False):
-            _check_shape(one, graph.specs[key].shape[1:], name)
-
-    def __call__(self, inputs: Tensors, ids: tf.Tensor, draw: tf.Tensor) -> Tensors:  # noqa: ARG002
-        """Return the values, filled in."""
-        return tuple(_filled(one, x) for one, x in zip(self._each(len(inputs)), inputs, strict=True))
-
-    def _each(self, count: int) -> tuple[float | Array, ...]:
-        return self.value if isinstance(self.value, tuple) else (self.value,) * count
 
 
 @attrs.frozen
@@ -195,9 +148,7 @@ class Reference:
         seed: With the sample's id and the number of the draw it fixes which one.
     """
 
-    samples: Array | tuple[Array, ...] = attrs.field(
-        converter=attrs.Converter(_values, takes_self=True, takes_field=True)
-    )
+    samples: Array | tuple[Array, ...] = attrs.field(converter=values_or_array)
     n: int | None = attrs.field(default=None, converter=optional(integer(minimum=1)))
     seed: int = attrs.field(default=0, converter=integer(minimum=0))
 
@@ -234,7 +185,7 @@ class Reference:
             expected = graph.specs[key].shape[1:]
             if len(one.shape) - 1 != len(expected):
                 raise InvalidParameter(f"Given samples of shape {one.shape} for {name!r}; expected (m, *{expected}).")
-            _check_shape(one, (None, *expected), name)
+            check_shape(one, (None, *expected), name)
 
     def __call__(self, inputs: Tensors, ids: tf.Tensor, draw: tf.Tensor) -> Tensors:
         """Return the drawn rows."""
@@ -298,7 +249,7 @@ def _is_baseline(value: Any) -> bool:
 
 
 def _number_or_part(value: Any, instance: Any, field: Any) -> Any:
-    return value if _is_baseline(value) else _values(value, instance, field)
+    return value if _is_baseline(value) else convert_by(values_or_array, value, field, instance)
 
 
 # Takes a baseline as it is, and what ``Constant`` takes as plain values, which read better in an expression.
@@ -310,30 +261,17 @@ def as_baseline(value: Any) -> Any:
     return value if _is_baseline(value) else Constant(value)
 
 
+def rows_of(value: Any, graph: Graph) -> int | None:
+    """Return for how many samples a baseline has values of their own; None where it has none."""
+    baseline = as_baseline(value)
+    for one in baseline.baselines if isinstance(baseline, Several) else (baseline,):
+        rows = one.rows(graph) if isinstance(one, Constant) else None
+        if rows is not None:
+            return rows
+    return None
+
+
 def _where(rows: tf.Tensor, then: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
     import tensorflow as tf
 
     return tf.where(tf.reshape(rows, [-1] + [1] * (then.shape.rank - 1)), then, other)
-
-
-def _check_shape(one: float | Array, expected: tuple[int | None, ...], name: str) -> None:
-    if not isinstance(one, Array):
-        return
-    short = len(expected) - len(one.shape)
-    fits = short >= 0 and all(
-        n == 1 or e is None or n == e for n, e in zip(one.shape, expected[short:], strict=True)
-    )  # a free length takes any
-    if not fits:
-        raise InvalidParameter(
-            f"Given a baseline of shape {one.shape} for the input {name!r}; expected a number or an array that "
-            f"broadcasts to one sample, {expected}."
-        )
-
-
-def _filled(one: float | Array, x: tf.Tensor) -> tf.Tensor:
-    import numpy as np
-    import tensorflow as tf
-
-    # By way of numpy: a Python float would be rounded to float32 on its way to float64.
-    value = np.asarray(one.data if isinstance(one, Array) else one).astype(x.dtype.as_numpy_dtype)
-    return tf.zeros_like(x) + tf.constant(value)

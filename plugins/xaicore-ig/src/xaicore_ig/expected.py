@@ -11,7 +11,7 @@ from xaicore.backward import Backward
 from xaicore.declaration import part
 from xaicore.protocols import Analyzer, Attribution
 from xaicore.values import integer, optional, site_text
-from xaicore_ig.baselines import as_baseline, number_or_part
+from xaicore_ig.baselines import as_baseline, number_or_part, rows_of
 from xaicore_ig.line import along
 
 if TYPE_CHECKING:
@@ -49,6 +49,10 @@ class ExpectedGradients(AnalyzerBase):
     def passes(self, inner: float) -> float:
         """Return a forward, and n_steps times the inner passes."""
         return 1 + self.n_steps * inner
+
+    def rows(self, program: Program) -> int | None:
+        """Return for how many samples there are baselines of their own."""
+        return rows_of(self.baseline, program.graph)
 
     def check_program(self, program: Program) -> None:
         """Refuse a baseline that does not fit the inputs."""

@@ -12,7 +12,7 @@ from xaicore.backward import Backward
 from xaicore.declaration import part
 from xaicore.protocols import Analyzer, Attribution, Quadrature
 from xaicore.values import flag, integer, optional, site_text
-from xaicore_ig.baselines import as_baseline, number_or_part
+from xaicore_ig.baselines import as_baseline, number_or_part, rows_of
 from xaicore_ig.line import total
 from xaicore_ig.paths import Journey, Path, Straight
 from xaicore_ig.quadratures import GaussLegendre
@@ -84,6 +84,10 @@ class PathIntegral(AnalyzerBase):
 
         moving = len(program.graph.inputs) if self.at is None else 1
         return spared(program, moving) if self.prefix and bool(self.claims) and isinstance(self.path, Straight) else 0.0
+
+    def rows(self, program: Program) -> int | None:
+        """Return for how many samples there are baselines of their own."""
+        return rows_of(self.baseline, program.graph)
 
     def check_program(self, program: Program) -> None:
         """Refuse a baseline that does not fit the inputs, and inputs that have no such path."""

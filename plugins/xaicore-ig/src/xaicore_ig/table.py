@@ -168,7 +168,7 @@ ROWS: dict[str, Declaration] = {
     ),
     "ig.zeros": Declaration(
         "baseline",
-        "xaicore_ig.baselines:Constant",
+        "xaicore_ig.constant:Constant",
         preset={"value": 0.0},
         summary="Zero everywhere: black, silence, the mean of standardised features.",
         formula="b = 0",
