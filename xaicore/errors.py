@@ -80,6 +80,10 @@ class InvalidParameter(NameMistake, ValueError):
     """A parameter's value breaks the law of its part."""
 
 
+class MissingParameter(InvalidParameter):
+    """A parameter without which there is no part is not given."""
+
+
 class InvalidCondition(NameMistake, ValueError):
     """A condition on operations is not of the grammar."""
 

@@ -8,7 +8,14 @@ from typing import Any
 
 import attrs
 
-from xaicore.errors import BrokenPlugin, InvalidDeclaration, InvalidParameter, UnknownParameter, XaicoreError
+from xaicore.errors import (
+    BrokenPlugin,
+    InvalidDeclaration,
+    InvalidParameter,
+    MissingParameter,
+    UnknownParameter,
+    XaicoreError,
+)
 
 Field = attrs.Attribute  # of a part's class: name, alias (the parameter), default, metadata
 
@@ -51,16 +58,17 @@ def make(cls: type[Any], given: Mapping[str, object], name: str) -> Any:
     """Call the class.
 
     Raises:
-        InvalidParameter: it refuses a value, or a parameter without a default is missing.
+        MissingParameter: a parameter without a default is not given.
+        InvalidParameter: it refuses a value.
     """
     known = fields(cls)
     missing = [key for key, field in known.items() if field.default is attrs.NOTHING and key not in given]
     if missing:
-        raise InvalidParameter(f"{name} needs {', '.join(missing)}. {parameters(name, cls)}")
+        raise MissingParameter(f"{name} needs {', '.join(missing)}. {parameters(name, cls)}")
     try:
         return cls(**given)
     except InvalidParameter as error:
-        raise InvalidParameter(f"{name}: {error} {parameters(name, cls)}") from error
+        raise type(error)(f"{name}: {error} {parameters(name, cls)}") from error
     except XaicoreError:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

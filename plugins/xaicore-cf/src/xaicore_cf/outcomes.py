@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
-from xaicore.errors import InvalidParameter
+from xaicore.errors import InvalidParameter, MissingParameter
 from xaicore.values import real
 from xaicore_cf.costs import OUTPUTS, Cost, Known
 
@@ -116,7 +116,8 @@ class Interval(Cost):
         """Refuse an interval that is none."""
         ends = (-math.inf if self.low is None else self.low, math.inf if self.high is None else self.high)
         if ends == (-math.inf, math.inf) or ends[0] > ends[1]:
-            raise InvalidParameter(
+            kind = InvalidParameter if ends[0] > ends[1] else MissingParameter
+            raise kind(
                 f"Given low={self.low}, high={self.high}; expected an end at least, and low <= high."
             )
 

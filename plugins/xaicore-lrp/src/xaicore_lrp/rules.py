@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
 
-from xaicore.errors import InvalidParameter
+from xaicore.errors import InvalidParameter, MissingParameter
 from xaicore.protocols import Effort, Relevance
 from xaicore.values import choice, flag, optional, real
 from xaicore_lrp.setting import WEIGHTED, affine_form
@@ -196,7 +196,7 @@ def _completed(alpha: float | None, beta: float | None) -> tuple[float, float]:
     given = f"Given alpha={alpha!r}, beta={beta!r}; "
     if alpha is None:
         if beta is None:
-            raise InvalidParameter(given + "expected at least one of them. For example alpha=2, beta=1.")
+            raise MissingParameter(given + "expected at least one of them. For example alpha=2, beta=1.")
         return beta + 1, beta
     if beta is None:
         return alpha, alpha - 1
