@@ -34,6 +34,7 @@ from xaicore.inspect.nodes import Graph, Ref
 from xaicore.inspect.placed import with_paths
 from xaicore.inspect.precision import half_sites, in_float32
 from xaicore.inspect.read import check_model, read_graph
+from xaicore.inspect.settings import settings, structure_of
 from xaicore.nesting import check_target, is_compiled, is_cut, nested, own_target, plan_of, score_of
 from xaicore.protocols import Attribution, Step
 
@@ -101,8 +102,8 @@ class Bound:
             if known is error:
                 raise
             raise known from error
-        arrays = [keras.tree.map_structure(lambda t: t.numpy(), one) for one in found]
         self.visited.check()
+        arrays = [keras.tree.map_structure(lambda t: t.numpy(), one) for one in found]
         if not parsed.many:
             return arrays[0]  # type: ignore[no-any-return]
         return keras.tree.map_structure(lambda *same: np.stack(same, axis=1), *arrays)  # type: ignore[no-any-return]
@@ -141,9 +142,9 @@ class Bound:
             return self.functions[spec]
 
     def _compile(self, spec: TargetSpec) -> Function:
-        signature = (
         if not is_compiled(self.analyzer):
             return functools.partial(self._on_the_host, spec)
+        signature = (
             tuple(tf.TensorSpec((None, *s.shape[1:]), s.dtype) for s in self.input_specs),
             tf.TensorSpec((None, None), tf.int32),
             tf.TensorSpec((None,), tf.int64),
@@ -154,12 +155,12 @@ class Bound:
         traced = functools.partial(self._trace, spec)
         return tf.function(traced, autograph=False, input_signature=signature)  # type: ignore[no-any-return]
 
-    def _trace(self, spec: TargetSpec, inputs: Tensors, index: tf.Tensor, ids: tf.Tensor) -> Attribution:
     def _on_the_host(self, spec: TargetSpec, inputs: Tensors, index: tf.Tensor, ids: tf.Tensor) -> Attribution:
         """Run the step as it is, on tensors that hold numbers; it may return arrays."""
         found = self.step(inputs, Target(spec, index if spec.needs_index else None), ids)
         return keras.tree.map_structure(tf.convert_to_tensor, found)  # type: ignore[no-any-return]
 
+    def _trace(self, spec: TargetSpec, inputs: Tensors, index: tf.Tensor, ids: tf.Tensor) -> Attribution:
         self.traces += 1
         return self.step(inputs, Target(spec, index if spec.needs_index else None), ids)
 
@@ -181,7 +182,7 @@ def bind(
     analyzer = with_paths(analyzer, lambda: read_graph(model, kwargs))
     # The key itself and not its hash, which -1 and -2 share; with types, since 1, 1.0 and True are equal.
     typed = tuple((name, type(kwargs[name]), kwargs[name]) for name in sorted(kwargs))
-    key = (analyzer, output, typed, _structure(model))
+    key = (analyzer, output, typed, structure_of(model))
     try:
         hash(key)
     except TypeError as error:
@@ -213,10 +214,10 @@ def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, 
     # "before(softmax)" is a fact also where the softmax is not explained.
     program = Program(chosen, heads[index], visited=Visits())
     position = {key: i for i, key in enumerate(graph.inputs)}
-    return Bound(
-        analyzer=analyzer,
     plan = plan_of(analyzer, program)
     program.visited.expect(plan, program.graph)
+    return Bound(
+        analyzer=analyzer,
         expression=_expression(analyzer),
         model_name=model.name,
         input_specs=tuple(
@@ -298,13 +299,7 @@ def _refuse_integers(analyzer: AnalyzerBase, graph: Graph) -> None:
             )
 
 
-def _structure(model: keras.Model) -> Hashable:
-    """Return what a graph that was read of the model depends on: its layers, their activations and their weights."""
-    every = model._flatten_layers()  # noqa: SLF001  # no public way that enters all layers
-    return tuple((id(x), id(getattr(x, "activation", None)), getattr(x, "quantization_mode", None)) for x in every)
-
-
 def _described(graph: Graph) -> str:
     shapes = [(graph.specs[k].shape, graph.specs[k].dtype) for k in (*graph.inputs, *graph.outputs)]
-    rows = [(str(n.site), type(n.operation).__name__, n.inputs, n.outputs) for n in graph.nodes]
+    rows = [(str(n.site), type(n.operation).__name__, settings(n.operation), n.inputs, n.outputs) for n in graph.nodes]
     return repr((shapes, rows))

@@ -201,7 +201,7 @@ class _Attempt:
         masked = any(get_keras_mask(x) is not None for x in node.input_tensors)
         if own is None and any("shape" in key and _is_open(value) for key, value in node.operation.__dict__.items()):
             raise _Refused(f"{name!r} in it asks for a shape with the number of samples, which a graph does not know")
-        # An operation that is made in the call is kept without its nodes: by way of the twins they hold the whole model.
+        # An operation that is made in the call is kept without its nodes, which by way of the twins hold the model.
         operation = own_nodes(node.operation) if own is None else own
         return Call(operation, name, node.arguments.fill_in, node.outputs, masked)
 
