@@ -12,6 +12,7 @@ from keras import layers
 from keras.src.applications.convnext import LayerScale, StochasticDepth  # no public name
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer  # likewise
 
+from xaicore.inspect.functions import canonical
 from xaicore.inspect.kind_names import LAYER_NAMES, OPERATION_NAMES
 
 # Layers of keras.applications that have no public name.
@@ -36,7 +37,7 @@ def _named(names: tuple[str, ...]) -> tuple[Callable[..., object], ...]:
 def kind(operation: keras.Operation) -> str:
     """Return the kind of an operation, "other" where no table knows it."""
     if isinstance(operation, layers.Activation):
-        return _activation_kind(operation.activation)
+        return _activation_kind(canonical(operation.activation))
     if isinstance(operation, layers.ReLU) and operation.threshold:
         return "other"
     if isinstance(operation, layers.Layer):
@@ -65,7 +66,7 @@ def activation_of(operation: keras.Operation) -> object:
     """
     if kind(operation) in {"activation", "softmax"} and not isinstance(operation, layers.Activation):
         return operation
-    function = getattr(operation, "activation", None)
+    function = canonical(getattr(operation, "activation", None))
     return None if function is keras.activations.linear else function
 
 
