@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -24,7 +25,7 @@ def write(
 
     Raises:
         ResultExists: The path is taken, and ``overwrite`` is false or it is a folder.
-        UnwritableResult: There is no such folder.
+        UnwritableResult: There is no such folder, or it cannot be written to.
     """
     path = pathlib.Path(path)
     if path.is_dir():
@@ -42,8 +43,13 @@ def write(
             stream.flush()
             os.fsync(stream.fileno())
         _rename(temporary, path, overwrite=overwrite)
+    except ResultExists:
+        raise
+    except OSError as error:
+        raise UnwritableResult(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where nothing can be written, nothing is there
+            temporary.unlink(missing_ok=True)
 
 
 def _rename(temporary: pathlib.Path, path: pathlib.Path, *, overwrite: bool) -> None:
@@ -75,7 +81,8 @@ def read(path: str | pathlib.Path) -> tuple[dict[str, object], dict[str, np.ndar
         if not zipfile.is_zipfile(path):
             said = "is no .npz file, or was cut short" if path.is_file() else "is not there"
             raise UnreadableResult(f"{path} {said}. Expected a file that `Explanation.save` wrote.")
-        with np.load(path, allow_pickle=False) as entries:
+        # NumPy leaves a file open that it opened itself and cannot read.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as entries:
             arrays = {name: entries[name] for name in entries.files}
         document = json.loads(np.asarray(arrays.pop(_DOCUMENT)).tobytes().decode())
     except KeyError:

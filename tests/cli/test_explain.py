@@ -13,6 +13,7 @@ from PIL import Image
 import xaicore
 from xaicore.cli.explain import read_head, read_target
 from xaicore.cli.group import group
+from xaicore.errors import TargetSyntax
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +165,17 @@ def test_targets_are_read_as_written():
     ]  # fmt: skip
     np.testing.assert_array_equal(read_target("0, 2,1", labels), [0, 2, 1])
     assert [read_head(t) for t in (None, "1", "gender")] == [None, 1, "gender"]
+
+
+def test_a_target_that_is_no_label_lists_the_labels(files, tmp_path):
+    options = ("-a", "gradient", "-t", "wolf", "--labels", files / "labels.txt")
+    result = explain(files, "x.npy", *options, output=tmp_path / "out")
+    assert result.exit_code == 2
+    assert "Nor is it one of the labels: cat, dog, fox." in result.stderr
+
+
+def test_a_label_of_two_classes_is_no_target():
+    labels = ("crane", "dog", "crane")
+    assert read_target("dog", labels) == 1
+    with pytest.raises(TargetSyntax, match="classes 0, 2 have"):
+        read_target("crane", labels)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from xaicore.cli.inputs import Inputs
 from xaicore.cli.outputs import Folder, stems
-from xaicore.errors import ResultExists
+from xaicore.errors import ResultExists, UnwritableResult
 
 
 class FakeExplanation(types.SimpleNamespace):
@@ -98,3 +98,23 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path):
     with pytest.raises(ResultExists):
         folder.write_origin("lrp.z", {})
     assert (tmp_path / "lrp.z.json").read_text() == "precious"
+
+
+@pytest.mark.parametrize("inside", ["taken/out", "taken/deep/out"])
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_computed(tmp_path, inside):
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(UnwritableResult, match=r"--output .* cannot be written"):
+        Folder.prepare(tmp_path / inside, ["lrp.z"], overwrite=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["taken"]
+
+
+def test_nothing_is_left_behind_by_finding_out(tmp_path):
+    Folder.prepare(tmp_path / "a" / "b", ["lrp.z"], overwrite=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_fails_later_is_an_error_of_ours(tmp_path, monkeypatch):
+    folder = Folder.prepare(tmp_path, ["lrp.z"], overwrite=False)
+    monkeypatch.setattr("pathlib.Path.open", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(UnwritableResult, match="No space left"):
+        folder.write_origin("lrp.z", {})

@@ -87,6 +87,15 @@ def test_everything_that_can_be_said(tmp_path):
         (("target: 1", "batch_size: '50'"), r"run.yaml:4: batch_size: given '50'; expected an integer"),
         (("target: 1", "batch_size: true"), r"run.yaml:4: batch_size: given True; expected an integer"),
         (("target: 1", "labels: 3"), r"run.yaml:4: labels: given 3; expected text"),
+        (("model.keras", "yes"), r"run.yaml:1: model: given True; expected text"),
+        (("model.keras", "3"), r"run.yaml:1: model: given 3; expected text"),
+        (("model.keras", "null"), r"run.yaml:1: model: given None; expected text"),
+        (("target: 1", "output: 1.5"), r"run.yaml:4: output: given 1.5; expected text"),
+        (("model.keras", '"a\\0b"'), r"run.yaml:1: model: .*NUL"),
+        (("[x.npy]", '["a\\0b"]'), r"run.yaml:3: data.files: .*NUL"),
+        (("model.keras", "a\0b"), r"run.yaml: no safe YAML: .*x0000"),
+        (("target: 1", "target: " + "[" * 3000 + "]" * 3000), r"run.yaml: nested too deeply"),
+        (("data:\n  files: [x.npy]", "data: x.npy"), r"^[^<>]*run.yaml:2: data: expected the keys files, preprocess"),
         (("[x.npy]", "{a: 1}"), r"run.yaml:3: data.files: given {'a': 1}; expected a list of texts"),
         (("gradient.gradient", "gradient.gradiant"), r"run.yaml:6: analyzers\[0\]: .*Nearest"),
         (("epsilon=0.25", "epsilon=-1"), r"run.yaml:7: analyzers\[1\]: .*Given epsilon=-1; expected a finite number"),
@@ -109,6 +118,36 @@ def test_mistakes_are_told_with_file_line_and_key(tmp_path, change, message):
     path = written(tmp_path, GOOD.replace(*change))
     with pytest.raises(InvalidSpecification, match=message):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("model.keras", "absent.keras"), "run.yaml:1: model: there is no file"),
+        (("x.npy", "absent.npy"), "run.yaml:3: data.files[0]: there is no file"),
+        (("target: 1", "labels: absent.txt"), "run.yaml:4: labels: there is no file"),
+        (("[x.npy]", "[x.npy]\n  columns: absent.yaml"), "run.yaml:4: data.columns: there is no file"),
+        (("[x.npy]", "[x.npy]\n  preprocess: 8x8,rgb,scale=0..2..1"), "run.yaml:4: data.preprocess: "),
+        (
+            ("[x.npy]", "[x.npy]\n  preprocess: 8x8,rgb,raw"),
+            "run.yaml:4: data.preprocess: --preprocess is for pictures",
+        ),
+        (("target: 1", "batch_size: 0"), "run.yaml:4: batch_size: given 0; expected an integer of at least 1"),
+        (("target: 1", "target: 99"), "run.yaml:4: target: "),
+        (("target: 1", "target: foo"), "run.yaml:4: target: "),
+        (("target: 1", "head: nowhere"), "run.yaml:4: head: "),
+        (("target: 1", "labels: x.npy"), "run.yaml:4: labels: "),
+        (("target: 1", "output: x.npy"), "run.yaml:4: output: "),
+        (("[x.npy]", "[wide.npy]"), "run.yaml:2: data: "),
+    ],
+)
+def test_mistakes_that_show_in_the_run_are_told_the_same_way(folder, change, message):
+    np.save(folder / "wide.npy", np.ones((2, 7), np.float32))
+    path = written(folder, GOOD.replace(*change))
+    result = CliRunner().invoke(group, ["run", str(path)])
+    assert result.exit_code == 2, result.output
+    assert f"Error: {path.parent}/{message}" in result.stderr
+    assert not (folder / "results").exists()
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import re
 import time
@@ -11,9 +12,10 @@ import attrs
 import click
 
 from xaicore.cli.preprocess_grammar import GRAMMAR, parse
+from xaicore.errors import TargetSyntax
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import keras
     import numpy as np
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from xaicore.explanation import Explanation
     from xaicore.tabular import Columns
 
+LABELS = 20  # in a message
 SHOWN = 6  # samples, and targets of a sample, in the printed table; the files hold all
 LIST_OF_INTEGERS = re.compile(r"\s*-?\d+\s*(,\s*-?\d+\s*)*")
 
@@ -106,7 +109,8 @@ def run(request: Request) -> None:
     done = []
     for stem, text, analyzer in zip(folder.stems, texts, analyzers, strict=True):
         start = time.perf_counter()
-        explanation = analyzer.explain(model, inputs.x, target, output=head, batch_size=request.batch_size)
+        with _labels_told(labels):
+            explanation = analyzer.explain(model, inputs.x, target, output=head, batch_size=request.batch_size)
         done.append(Done(text, explanation, time.perf_counter() - start))
         folder.write(stem, explanation, inputs)
         folder.write_origin(stem, {"analyzer": str(analyzer), "seconds": round(done[-1].seconds, 3), **origin})
@@ -118,6 +122,9 @@ def read_target(text: str | None, labels: Sequence[str]) -> int | str | np.ndarr
     """Return the target of a text: an integer, one integer per sample, the index of a label, or the text itself.
 
     An integer is always an index, also where labels look like integers.
+
+    Raises:
+        TargetSyntax: several classes have this label.
     """
     if text is None:
         return None
@@ -128,7 +135,24 @@ def read_target(text: str | None, labels: Sequence[str]) -> int | str | np.ndarr
         import numpy as np
 
         return np.array(numbers)
-    return labels.index(text) if text in labels else text
+    found = [i for i, label in enumerate(labels) if label == text]
+    if len(found) > 1:  # ImageNet has two cranes, the bird and the machine
+        raise TargetSyntax(
+            f"Given the label {text!r}, which classes {', '.join(map(str, found))} have; expected the number of one."
+        )
+    return found[0] if found else text
+
+
+@contextlib.contextmanager
+def _labels_told(labels: Sequence[str]) -> Iterator[None]:
+    """Name the labels where a text is no target: it was meant as one of them."""
+    try:
+        yield
+    except TargetSyntax as error:
+        if not labels:
+            raise
+        shown = ", ".join(labels[:LABELS]) + (f" and {len(labels) - LABELS} more" if len(labels) > LABELS else "")
+        raise TargetSyntax(f"{error} Nor is it one of the labels: {shown}.") from error
 
 
 def read_head(text: str | None) -> int | str | None:

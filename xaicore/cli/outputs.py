@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import tempfile
 from typing import TYPE_CHECKING
 
 import attrs
 
-from xaicore.errors import ResultExists
+from xaicore.errors import ResultExists, UnwritableResult
 
 if TYPE_CHECKING:
     import pathlib
@@ -40,6 +42,7 @@ class Folder:
 
         Raises:
             ResultExists: a file of that name is there, or the path is a file.
+            UnwritableResult: no such folder can be made, or nothing written into it.
         """
         folder = cls(path, stems(expressions), overwrite)
         if path.exists() and not path.is_dir():
@@ -50,7 +53,28 @@ class Folder:
                 f"{path} already holds results: {', '.join(there[:5])}{', ...' if len(there) > 5 else ''}. "  # noqa: PLR2004  # a readable line
                 "Choose another folder, or replace them with --overwrite."
             )
+        folder.probe()
         return folder
+
+    def probe(self) -> None:
+        """Find out whether files can be written, before anything is computed; nothing is left behind.
+
+        Raises:
+            UnwritableResult: they cannot.
+        """
+        missing = [one for one in (self.path, *self.path.parents) if not one.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise UnwritableResult(
+                f"--output {self.path} cannot be written: {error.strerror or error}. Choose a folder that can be made."
+            ) from error
+        finally:
+            for one in missing:
+                with contextlib.suppress(OSError):
+                    one.rmdir()
 
     def owns(self, name: str) -> bool:
         """Return whether this run would write a file of this name."""
@@ -80,13 +104,15 @@ class Folder:
         self._write(f"{stem}.json", (json.dumps(origin, indent=2) + "\n").encode())
 
     def _write(self, name: str, content: bytes) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
         path = self.path / name
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             with path.open("wb" if self.overwrite else "xb") as stream:
                 stream.write(content)
         except FileExistsError as error:
             raise ResultExists(f"{path} was made by another program meanwhile and is left as it is.") from error
+        except OSError as error:
+            raise UnwritableResult(f"{path} cannot be written: {error.strerror or error}.") from error
         self.written.append(path)
 
 

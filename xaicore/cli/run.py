@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xaicore.errors import XaicoreError
+
 if TYPE_CHECKING:
     from xaicore.cli.explain import Request
     from xaicore.cli.specification import Specification
@@ -21,10 +23,15 @@ def run(path: pathlib.Path, overwrite: bool) -> None:  # click passes options by
     Paths in it are relative to its folder.  Writes what `xaicore explain` writes.
     """
     from xaicore.cli import explain
+    from xaicore.cli.mistakes import check, told
     from xaicore.cli.specification import read
 
-    specification, _ = read(path)
-    explain.run(requested(specification, path.parent, overwrite=overwrite))
+    specification, source = read(path)
+    check(specification, source)
+    try:
+        explain.run(requested(specification, path.parent, overwrite=overwrite))
+    except XaicoreError as error:
+        raise told(error, source) from error
 
 
 def requested(specification: Specification, folder: pathlib.Path, *, overwrite: bool) -> Request:

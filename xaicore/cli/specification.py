@@ -96,8 +96,9 @@ def _source(path: pathlib.Path) -> Source:
     except (OSError, ValueError) as error:
         raise InvalidSpecification(f"Cannot read {path}: {error}. Expected a YAML file in UTF-8.") from error
     lines: dict[str, int] = {}
-    loader = yaml.SafeLoader(text)
+    loader = None
     try:
+        loader = yaml.SafeLoader(text)
         for event in yaml.parse(text, yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):  # a few of them can stand for millions of values
                 begin = event.start_mark
@@ -110,9 +111,13 @@ def _source(path: pathlib.Path) -> Source:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}" if mark is not None else ""
-        raise InvalidSpecification(f"{path}{where}: no safe YAML: {getattr(error, 'problem', error)}") from error
+        said = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise InvalidSpecification(f"{path}{where}: no safe YAML: {said}") from error
+    except RecursionError:
+        raise InvalidSpecification(f"{path}: nested too deeply; a list of lists is as deep as it gets.") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return Source(path, values, lines)
 
 
@@ -159,6 +164,8 @@ def _mistakes(source: Source, error: BaseException) -> Iterator[InvalidSpecifica
             return f"unknown key {', '.join(sorted(exception.extra_fields))}; known keys: {_keys(exception.cl)}."
         if isinstance(exception, KeyError):
             return "missing; it is needed."
+        if isinstance(exception, AttributeError) and kind is Data:  # no mapping
+            return f"expected the keys {_keys(Data)}."
         return str(exception) if isinstance(exception, TypeError) else f"expected {kind}: {exception}"
 
     for line in cattrs.transform_error(error, format_exception=told):
@@ -177,7 +184,7 @@ def _converter() -> cattrs.Converter:
 
     converter = cattrs.Converter(forbid_extra_keys=True)
     optional_text, whole = "text", "an integer"
-    converter.register_structure_hook_func(lambda t: t is str, _only((str,), optional_text))
+    converter.register_structure_hook(str, _only((str,), optional_text))  # a predicate would come after cattrs' own
     converter.register_structure_hook_func(lambda t: t == str | None, _only((str, type(None)), optional_text))
     converter.register_structure_hook_func(lambda t: t == int | None, _only((int, type(None)), whole))
     converter.register_structure_hook_func(
@@ -192,9 +199,16 @@ def _only(types: tuple[type, ...], expected: str) -> Any:
     def hook(value: object, _: object) -> object:
         if isinstance(value, bool) or not isinstance(value, types):
             raise TypeError(f"given {value!r}; expected {expected}.")
-        return value
+        return _printable(value)
 
     return hook
+
+
+def _printable(value: object) -> object:
+    """Return a value; no path and no name holds a NUL character, which YAML can write."""
+    if isinstance(value, str) and "\0" in value:
+        raise TypeError(f"given {value!r}, which holds a NUL character; expected text.")
+    return value
 
 
 def _texts(value: object, _: object) -> tuple[str, ...]:
@@ -202,6 +216,8 @@ def _texts(value: object, _: object) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
         raise TypeError(f"given {value!r}; expected a list of texts.")
+    for one in values:
+        _printable(one)
     return tuple(values)
 
 
@@ -210,7 +226,7 @@ def _target(value: object, _: object) -> Target:
         return tuple(value)
     if isinstance(value, bool) or not (value is None or isinstance(value, int | str)):
         raise TypeError(f"given {value!r}; expected an integer, a list of one integer per sample, or text.")
-    return value
+    return value  # text that is no target is told with the model's classes
 
 
 def _check_analyzer(source: Source, key: str, expression: str) -> None:
