@@ -12,7 +12,18 @@ import tensorflow as tf
 from keras import layers
 
 import xaicore
-from xaicore.errors import InvalidArgument, MemoryWarning, OutOfMemory, TargetSyntax, TargetType, ToleranceWarning
+from xaicore.errors import (
+    InputShape,
+    InputStructure,
+    InvalidArgument,
+    MemoryWarning,
+    OutOfMemory,
+    TargetLength,
+    TargetOutOfRange,
+    TargetSyntax,
+    TargetType,
+    ToleranceWarning,
+)
 from xaicore.testing.models import MODELS
 
 R = np.random.default_rng(0)
@@ -69,6 +80,41 @@ def test_a_function_of_outputs_gives_indices(model, x):
     np.testing.assert_allclose(lowest.attributions, expected.attributions, atol=1e-7)
 
 
+@pytest.mark.parametrize("name", ["y", "target", "target_fn"])
+@pytest.mark.parametrize(
+    "function", [lambda p: p.argmin(1), lambda p: np.argmin(p, axis=1), lambda p: list(map(int, p.argmin(axis=1)))]
+)
+def test_a_function_of_arrays_gives_indices_too(model, x, name, function):
+    """As alibi's users write them; called on the host with the outputs of each batch."""
+    expected = xaicore.explain("ig(n_steps=4)", model, x, np.asarray(model(x)).argmin(-1))
+    found = xaicore.explain("ig(n_steps=4)", model, x, batch_size=4, **{name: function})
+    np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-6)
+    np.testing.assert_allclose(found.residual, expected.residual, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda p: np.max(p, axis=1), "float32 of shape"),
+        (lambda p: np.argsort(p, axis=1), r"of shape \(10, 4\)"),
+        (lambda p: p.argmax(1) + 9, "expected 0 to 3"),
+        (lambda p: p.nothing(), "on arrays .*nothing"),
+    ],
+)
+def test_functions_of_arrays_that_give_no_index(model, x, function, said):
+    with pytest.raises(TargetType, match=said):
+        xaicore.explain("gradient", model, x, target_fn=function)
+
+
+def test_a_target_goes_by_one_name(model, x):
+    with pytest.raises(InvalidArgument, match="y= and target_fn="):
+        xaicore.explain("gradient", model, x, 1, target_fn=lambda p: p.argmax(1))
+    with pytest.raises(InvalidArgument, match="target_fn=1"):
+        xaicore.explain("gradient", model, x, target_fn=1)
+    with pytest.raises(InvalidArgument, match="target= and target_fn="):
+        xaicore.get_analyzer("gradient").explain(model, x, 1, target_fn=lambda p: p.argmax(1))
+
+
 def test_batches_go_to_a_sink(model, x):
     whole = xaicore.explain("gradient", model, x, np.arange(10) % 4)
     parts = []
@@ -88,6 +134,34 @@ def test_steps_end_a_stream(model, x):
     found = xaicore.explain("gradient", model, forever(), steps=3)
     assert len(found) == 6
     assert len(xaicore.explain("gradient", model, tf.data.Dataset.from_tensor_slices(x), 1, batch_size=4, steps=2)) == 8
+
+
+class Endless(keras.utils.PyDataset):
+    def __init__(self, x):
+        super().__init__()
+        self.x = x
+
+    @property
+    def num_batches(self):
+        return None
+
+    def __getitem__(self, i):
+        return self.x[:2], np.full(2, i % 4)
+
+
+@pytest.mark.parametrize("kind", ["dataset", "PyDataset", "PyDataset of workers"])
+def test_steps_end_what_has_no_end(model, x, kind):
+    data = tf.data.Dataset.from_tensors((x[:2], np.array([1, 2]))).repeat() if kind == "dataset" else Endless(x)
+    workers = {"workers": 2} if "workers" in kind else {}
+    assert len(xaicore.explain("gradient", model, data, steps=3, **workers)) == 6
+    with pytest.raises(InvalidArgument, match="steps="):
+        xaicore.explain("gradient", model, data)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 2.5, True, "all"])
+def test_steps_that_are_no_number(model, x, steps):
+    with pytest.raises(InvalidArgument, match="steps="):
+        xaicore.explain("gradient", model, x, 1, steps=steps)
 
 
 class Pictures(keras.utils.PyDataset):
@@ -138,6 +212,39 @@ def test_postprocessing_and_sizes(model, x):
         xaicore.explain("gradient", model, x, 1, resizing=(5,))
 
 
+def test_axes_go_to_filters_that_have_some(model, x):
+    plain = xaicore.explain("gradient", model, x, 1)
+    found = xaicore.explain("gradient", model, x, 1, postprocessing="positive", spatial_axis=(1, 2))
+    np.testing.assert_array_equal(found.attributions, np.maximum(plain.attributions, 0))
+    expected = xaicore.explain("gradient | normalize(axis=(1, 2))", model, x, 1)
+    given = (xaicore.get_filter("normalize"), xaicore.get_filter("normalize", axis=3), "normalize")
+    for postprocessing in given:
+        found = xaicore.explain("gradient", model, x, 1, postprocessing=postprocessing, spatial_axis=(1, 2))
+        np.testing.assert_array_equal(found.attributions, expected.attributions)
+
+
+def test_callbacks_find_their_model(model, x):
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_predict_begin(self, logs=None):
+            seen.append(self.model)
+
+    xaicore.explain("gradient", model, x, 1, callbacks=[Look()])
+    xaicore.get_analyzer("gradient").explain(model, x, 1, callbacks=[Look()])
+    assert seen == [model, model]
+
+
+def test_parameters_of_a_function_may_be_lists(model, x):
+    def weighted(model, inputs, indices, weights):
+        scores, maps = input_gradients(model, inputs, indices)
+        return scores, maps * weights["all"][0]
+
+    once = xaicore.explain(weighted, model, x, 1, weights={"all": [1.0, 2]})
+    twice = xaicore.explain(weighted, model, x, 1, weights={"all": [2.0, 2]})
+    np.testing.assert_allclose(twice.attributions, 2 * once.attributions, rtol=1e-6)
+
+
 def test_shortcuts(model, x):
     smooth = xaicore.partial_explain("smoothgrad", n=3, batch_size=5)
     assert smooth.__name__ == "smoothgrad_explain"
@@ -157,6 +264,53 @@ def test_a_step_inside_a_function_of_the_user(model, x):
     np.testing.assert_allclose(maps, expected.attributions, atol=1e-6)
     scores, _ = xaicore.explain_step("gradient", model, tf.constant(x), 2)
     np.testing.assert_allclose(scores, xaicore.explain("gradient", model, x, 2).scores, atol=1e-6)
+
+
+@pytest.mark.parametrize("y", [None, "max", 2, "2", "all", np.tile([[3, 1]], (10, 1)), np.arange(10) % 4])
+def test_a_step_takes_every_target(model, x, y):
+    """As arrays, as tensors, and inside of a function that does not know the size of the batch."""
+    expected = xaicore.explain("gradient", model, x, y)
+    given = tf.constant(y) if isinstance(y, np.ndarray) else y
+    inside = tf.function(
+        lambda x: xaicore.explain_step("gradient", model, x, given),
+        autograph=False,
+        input_signature=[tf.TensorSpec((None, 8, 8, 3))],
+    )
+    for scores, maps in (
+        xaicore.explain_step("gradient", model, x, y),
+        xaicore.explain_step("gradient", model, [tf.constant(x)], given),
+        inside(tf.constant(x)),
+    ):
+        np.testing.assert_allclose(scores, expected.scores, atol=1e-6)
+        np.testing.assert_allclose(maps, expected.attributions, atol=1e-6)
+
+
+def test_a_step_takes_tensors_that_are_known_later(model, x):
+    step = tf.function(lambda x, y: xaicore.explain_step("gradient", model, x, y), autograph=False)
+    for y in (np.int32(2), np.arange(10) % 4, np.tile([[3, 1]], (10, 1))):
+        expected = xaicore.explain("gradient", model, x, y)
+        scores, maps = step(tf.constant(x), tf.constant(y))
+        np.testing.assert_allclose(scores, expected.scores, atol=1e-6)
+        np.testing.assert_allclose(maps, expected.attributions, atol=1e-6)
+    with pytest.raises(TargetType, match="float32"):
+        step(tf.constant(x), tf.constant(1.0))
+    _, maps = xaicore.explain_step(input_gradients, model, x, 2)
+    np.testing.assert_allclose(maps, xaicore.explain(input_gradients, model, x, 2).attributions, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("x_of", "y", "error"),
+    [
+        (lambda x: x, 7, TargetOutOfRange),
+        (lambda x: x, tf.constant(7), TargetOutOfRange),
+        (lambda x: x, [1, 2], TargetLength),
+        (lambda x: x[..., 0], 1, InputShape),
+        (lambda x: [x, x], 1, InputStructure),
+    ],
+)
+def test_mistakes_in_a_step(model, x, x_of, y, error):
+    with pytest.raises(error):
+        xaicore.explain_step("gradient", model, x_of(x), y)
 
 
 @pytest.mark.parametrize("name", ["indices_batch_dims", "indices_axis"])

@@ -103,6 +103,7 @@ class AnalyzerBase:
         x: object,
         target: object = None,
         *,
+        target_fn: Callable[..., object] | None = None,
         output: str | int | None = None,
         forward_kwargs: Mapping[str, object] | None = None,
         batch_size: int | None = None,
@@ -115,6 +116,7 @@ class AnalyzerBase:
             model: A built Keras 3 model.
             x: Array (batch, *features), list or dict of arrays as the model takes them, tensor, or tf.data.Dataset.
             target: What to explain of the output; see ``xaicore.engine.target``.  Default: the largest output.
+            target_fn: Another name for target where it is a function: outputs (batch, classes) -> (batch,).
             output: Name or index of the output, where the model has several.
             forward_kwargs: Further arguments of a subclassed model's ``call``.
             batch_size: Samples per step, 32 by default.
@@ -125,21 +127,22 @@ class AnalyzerBase:
             An Explanation in numpy arrays.
         """
         # TensorFlow is imported only when something is computed.
-        from xaicore.engine.target import named_output
+        from xaicore.engine.target import named_output, one_target
         from xaicore.streaming import Run, stream
 
+        target = one_target(target=target, target_fn=target_fn)
         bound = self.bind(model, named_output(target) if output is None else output, forward_kwargs)
-        run = Run(batch_size=batch_size, verbose=verbose, callbacks=callbacks)
+        run = Run(batch_size=batch_size, verbose=verbose, callbacks=callbacks, model=model)
         return stream(bound, x, target, run)  # type: ignore[return-value]  # without a sink it is kept
 
     def plan(self, model: keras.Model, output: str | int | None = None) -> Plan:
         """Return what every operation of the model will get, without running anything."""
         return self.bind(model, output).plan
 
-    def save(self, path: str | pathlib.Path) -> None:
+    def save(self, path: str | pathlib.Path) -> pathlib.Path:
         """Write the canonical expression, and the arrays that it refers to, to one ``.npz`` file without pickle.
 
-        ``AnalyzerBase.load(path)`` makes an equal analyzer of it.
+        Returns its path; the ending .npz is added where it lacks.  ``AnalyzerBase.load(path)`` makes an equal analyzer.
 
         Raises:
             ResultExists: a file stands there already; it is left as it is.
@@ -148,7 +151,9 @@ class AnalyzerBase:
         from xaicore import registry, storage
 
         arrays = {f"array_{digest}": array.data for digest, array in registry.default().arrays_of(self).items()}
+        path = storage.named(path)
         storage.write(path, {"analyzer": str(self)}, arrays, overwrite=False)
+        return path
 
     @staticmethod
     def load(path: str | pathlib.Path) -> AnalyzerBase:

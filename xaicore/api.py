@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ def explain(  # noqa: PLR0917  # the order of keras-explainable's arguments
     force: bool = False,
     *,
     target: object = None,
+    target_fn: Callable[..., object] | None = None,
     output: str | int | None = None,
     forward_kwargs: Mapping[str, object] | None = None,
     sink: Callable[[Explanation], object] | None = None,
@@ -65,6 +67,7 @@ def explain(  # noqa: PLR0917  # the order of keras-explainable's arguments
         use_multiprocessing: Whether these are processes; likewise.
         force: Compile anew once; needed only where a model's Python code was changed.
         target: Another name for y.
+        target_fn: Another name for y where it is a function: outputs (batch, classes) -> (batch,) classes or scores.
         output: Name or index of the output, where the model has several.
         forward_kwargs: Further arguments of a subclassed model's ``call``.
         sink: Gets the Explanation of each batch as it comes.  Nothing is kept then, and None is returned: data of any
@@ -84,8 +87,9 @@ def explain(  # noqa: PLR0917  # the order of keras-explainable's arguments
             f"Given {gone[0]}=; targets say themselves what they index: an integer for all samples, (batch,) one each, "
             "(batch, k) k each, 'all' for every output. See docs/reference/targets.md."
         )
-    if y is not None and target is not None:
-        raise InvalidArgument("Given y= and target=, which are two names of one thing. Give it once.")
+    from xaicore.engine.target import named_output, one_target  # TensorFlow is imported only when something is computed
+
+    wanted = one_target(y=y, target=target, target_fn=target_fn)
     from xaicore.inspect.black_box import as_model  # TensorFlow is imported only when something is computed
 
     model = as_model(model, x)
@@ -93,10 +97,7 @@ def explain(  # noqa: PLR0917  # the order of keras-explainable's arguments
     if resizing is not None:
         analyzer = _resized(analyzer, resizing)
     if postprocessing is not None:
-        axis = {} if spatial_axis is None else {"axis": tuple(spatial_axis)}
-        analyzer = analyzer | get_filter(postprocessing, **axis)
-    wanted = y if target is None else target
-    from xaicore.engine.target import named_output  # TensorFlow is imported only when something is computed
+        analyzer = analyzer | _along(get_filter(postprocessing), spatial_axis)
     from xaicore.streaming import Run, stream
 
     bound = analyzer.bind(model, named_output(wanted) if output is None else output, forward_kwargs, fresh=force)
@@ -108,6 +109,7 @@ def explain(  # noqa: PLR0917  # the order of keras-explainable's arguments
         steps=steps,
         sink=sink,
         queue={name: value for name, value in told.items() if value is not None},
+        model=model,
     )
     return stream(bound, x, wanted, run)  # type: ignore[return-value]  # None for those who give a sink
 
@@ -126,23 +128,30 @@ def partial_explain(method: object, **defaults: object) -> Callable[..., Explana
 
 
 def explain_step(
-    method: str | AnalyzerBase, model: keras.Model, inputs: tf.Tensor | Sequence[tf.Tensor], y: tf.Tensor | int
+    method: str | AnalyzerBase | Callable[..., Any],
+    model: keras.Model,
+    inputs: tf.Tensor | Sequence[tf.Tensor],
+    y: object = None,
 ) -> tuple[tf.Tensor, Any]:
     """Return (scores, attributions) of one batch, as tensors: to be called inside of any ``tf.function``.
 
     Args:
-        method: A name, an expression, or an analyzer.
-        model: A built Keras 3 model with one output of classes.
-        inputs: A tensor (batch, *features), or a sequence of these in the model's order.
-        y: int32 (batch,), or an integer for all samples.
+        method: A name, an expression, an analyzer, or a function as in ``explain``.
+        model: A built Keras 3 model with one output.
+        inputs: A tensor or array (batch, *features), or a sequence of these in the model's order.
+        y: As in ``explain``; or an integer tensor, (), (batch,) or (batch, k).
 
     Returns:
-        scores: (batch,).
-        attributions: A tensor, or a list where the model has several inputs.
+        scores: (batch,), or (batch, k).
+        attributions: A tensor, or a list where the model has several inputs; axis 1 is the target where there are k.
+
+    Raises:
+        InputStructure, InputShape: The inputs are not those of the model.
+        TargetMistake: As in ``explain``, as far as the numbers are known before the run.
     """
     from xaicore.methods import step_of
 
-    return step_of(method, model, inputs, y)  # type: ignore[no-any-return]  # behind a decorator of TensorFlow
+    return step_of(_analyzer(method, model, {}), model, inputs, y)  # type: ignore[no-any-return]  # behind a decorator of TensorFlow
 
 
 def _analyzer(method: Any, model: keras.Model, params: Mapping[str, object]) -> AnalyzerBase:
@@ -163,6 +172,16 @@ def _analyzer(method: Any, model: keras.Model, params: Mapping[str, object]) -> 
         return attrs.evolve(found, **params)  # type: ignore[misc]  # every analyzer is an attrs class
     except TypeError as error:
         raise InvalidArgument(f"Given {', '.join(params)} beside {found}: {error}.") from None
+
+
+def _along(one: Any, axis: Sequence[int] | None) -> Any:
+    """Return a filter that works along some axes, where it has ``axis``; else the filter."""
+    if axis is None:
+        return one
+    if attrs.has(type(one)):
+        has = any(field.alias == "axis" for field in attrs.fields(type(one)))
+        return attrs.evolve(one, axis=tuple(axis)) if has else one
+    return functools.partial(one, axis=tuple(axis)) if "axis" in inspect.signature(one).parameters else one
 
 
 def _resized(analyzer: AnalyzerBase, resizing: object) -> AnalyzerBase:

@@ -22,13 +22,15 @@ from xaicore.engine.visits import Visits
 from xaicore.errors import (
     BlackBoxMistake,
     FoldingDiffers,
+    HeadWarning,
     IntegerInput,
     InvalidArgument,
     PrecisionWarning,
     TargetNeeded,
+    TargetType,
     UnknownOutput,
 )
-from xaicore.inspect.head import scored, strip_head
+from xaicore.inspect.head import hidden_head, scored, strip_head
 from xaicore.inspect.inputs import InputSpec
 from xaicore.inspect.nodes import Graph, Ref
 from xaicore.inspect.placed import with_paths
@@ -211,6 +213,8 @@ def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, 
     )
     index = _output_index(specs, output)
     chosen = strip_head(heads[index]) if score == "logit" else heads[index]
+    if score == "logit":
+        _warn_of_hidden_head(chosen, model.name)
     # "before(softmax)" is a fact also where the softmax is not explained.
     program = Program(chosen, heads[index], visited=Visits())
     position = {key: i for i, key in enumerate(graph.inputs)}
@@ -238,6 +242,20 @@ def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, 
     )
 
 
+def _warn_of_hidden_head(graph: Graph, name: str) -> None:
+    node = hidden_head(graph)
+    if node is None:
+        return
+    seen = f"ends in a {node.end}" if node.end not in {"", "unknown"} else "ends in what may be a softmax or sigmoid"
+    warnings.warn(
+        f"The model {name!r} {seen} inside of {node.site} ({type(node.operation).__name__}), where it cannot be left "
+        "out: what it returns is explained, not the logit. Pass score='probability' to say so, or make the head a "
+        "layer or an operation of Keras.",
+        HeadWarning,
+        stacklevel=2,
+    )
+
+
 def _in_full_precision(graph: Graph, name: str) -> Graph:
     """Return the graph computing in float32 at least, with a warning where the model does not."""
     half = half_sites(graph)
@@ -254,9 +272,10 @@ def _in_full_precision(graph: Graph, name: str) -> Graph:
 
 def _known(error: tf.errors.OpError) -> Exception:
     """Return our own error for one of ours that was raised in the compiled function; else the error itself."""
-    told = re.search(f"{BlackBoxMistake.__name__}: (.*)", str(error))
-    if told is not None:
-        return BlackBoxMistake(told.group(1))
+    for ours in (BlackBoxMistake, TargetType):
+        told = re.search(f"{ours.__name__}: (.*)", str(error))
+        if told is not None:
+            return ours(told.group(1))
     if FoldingDiffers.__name__ not in str(error):
         return error  # type: ignore[no-any-return]
     return FoldingDiffers(

@@ -7,21 +7,30 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
+import numpy as np
 import tensorflow as tf
 
 from xaicore.analyzer import AnalyzerBase
 from xaicore.engine.target import Target
-from xaicore.errors import InvalidArgument, TargetType
+from xaicore.errors import InputShape, InputStructure, InvalidArgument, TargetType
 from xaicore.protocols import Attribution
-from xaicore.registry import get_analyzer
 
 if TYPE_CHECKING:
     import keras
 
-    from xaicore.engine.target import ParsedTarget
+    from xaicore.binding import Bound
+    from xaicore.engine.target import ParsedTarget, TargetSpec
     from xaicore.protocols import Program, Step, Tensor, Tensors
 
 Method = Callable[..., Any]
+_SEVERAL = 2  # axes of targets (batch, k)
+
+
+def _frozen(value: Any) -> Any:
+    """Return what tells values apart, lists and dicts among them."""
+    if isinstance(value, dict):
+        return dict, tuple((key, _frozen(one)) for key, one in value.items())
+    return (type(value), tuple(map(_frozen, value))) if isinstance(value, list | tuple) else value
 
 
 @attrs.frozen(str=False)
@@ -37,7 +46,7 @@ class MethodOf(AnalyzerBase):
 
     function: Method
     model: weakref.ref[keras.Model] = attrs.field(repr=False)
-    params: tuple[tuple[str, Any], ...] = ()
+    params: tuple[tuple[str, Any], ...] = attrs.field(default=(), eq=_frozen)
 
     def check_target(self, target: object, parsed: ParsedTarget) -> None:
         """Refuse targets that are no index of a unit."""
@@ -67,23 +76,72 @@ def method_of(function: Method, model: keras.Model, params: dict[str, Any]) -> M
         InvalidArgument: a parameter cannot be hashed, so that a trace could not be found again.
     """
     try:
-        hash(tuple(params.values()))
+        hash(_frozen(params))
     except TypeError as error:
         raise InvalidArgument(
-            f"Given {params!r} for {function!r}; expected values that can be hashed ({error})."
+            f"Given {params!r} for {function!r}; expected values that can be hashed, or lists and dicts of them "
+            f"({error})."
         ) from None
     return MethodOf(function, weakref.ref(model), tuple(sorted(params.items())))
 
 
 # AutoGraph, which rewrites the functions that a user's own function calls, has nothing to do in here.
 @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
-def step_of(method: Any, model: keras.Model, inputs: Any, y: Any) -> tuple[Any, Any]:
+def step_of(analyzer: AnalyzerBase, model: keras.Model, inputs: Any, y: Any) -> tuple[Any, Any]:
     """Return (scores, attributions) of one batch; see ``xaicore.explain_step``."""
-    bound = get_analyzer(method).bind(model)
-    tensors = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
+    bound = analyzer.bind(model)
+    tensors = _tensors(bound, inputs)
     batch = tf.shape(tensors[0])[0]
-    index = tf.broadcast_to(tf.cast(y, tf.int32), [batch])[:, None]
-    target = Target(bound.parse_target(0, 1).spec, index)
-    found = bound.step(tensors, target, tf.range(batch, dtype=tf.int64))
-    maps = list(found.attributions)
-    return found.scores, maps[0] if len(maps) == 1 else maps
+    spec, index, many = _target_of(bound, y, tensors[0])
+    ids = tf.range(batch, dtype=tf.int64)
+    each = [
+        bound.step(tensors, Target(spec, index[:, k] if spec.needs_index else None), ids) for k in range(index.shape[1])
+    ]
+    scores = tf.stack([one.scores for one in each], 1) if many else each[0].scores
+    maps = [tf.stack(same, 1) if many else same[0] for same in zip(*(one.attributions for one in each), strict=True)]
+    return scores, maps[0] if len(maps) == 1 else maps
+
+
+def _tensors(bound: Bound, inputs: Any) -> tuple[tf.Tensor, ...]:
+    """Return the inputs as tensors, in the model's order."""
+    given = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
+    if len(given) != len(bound.input_specs):
+        names = ", ".join(spec.name for spec in bound.input_specs)
+        raise InputStructure(f"Given {len(given)} tensors; expected {len(bound.input_specs)}, in this order: {names}.")
+    tensors = tuple(tf.convert_to_tensor(x) for x in given)
+    for tensor, spec in zip(tensors, bound.input_specs, strict=True):
+        if not tensor.shape.is_compatible_with((None, *spec.shape[1:])):
+            expected = ("batch", *spec.shape[1:])
+            raise InputShape(
+                f"Given a tensor of shape {tensor.shape} for the input {spec.name!r}; expected {expected}."
+            )
+    return tuple(tf.cast(t, s.dtype) for t, s in zip(tensors, bound.input_specs, strict=True))
+
+
+def _target_of(bound: Bound, y: Any, like: tf.Tensor) -> tuple[TargetSpec, tf.Tensor, bool]:
+    """Return the target's static part, its indices (batch, k, m), and whether there are several for each sample.
+
+    like: a tensor with a row for each sample.
+    """
+    batch = tf.shape(like)[0]
+    if tf.is_tensor(y) and not hasattr(y, "numpy"):  # its numbers are not known before the run
+        _check_symbolic(y)
+        rows = y[..., None] if y.shape.rank < _SEVERAL else y
+        index = tf.broadcast_to(tf.cast(rows, tf.int32), [batch, rows.shape[-1]])[..., None]
+        return bound.parse_target(0, 1).spec, index, y.shape.rank == _SEVERAL
+    value = y.numpy() if tf.is_tensor(y) else y
+    one_for_all = value is None or isinstance(value, str) or callable(value) or np.ndim(value) == 0
+    known = like.shape[0] if like.shape[0] is not None else 1 if one_for_all else len(value)
+    parsed = bound.parse_target(value, known)
+    index = tf.constant(parsed.index)
+    if one_for_all and known:
+        index = tf.repeat(index[:1], batch, axis=0)
+    return parsed.spec, tf.ensure_shape(index, [None, *parsed.index.shape[1:]]), parsed.many
+
+
+def _check_symbolic(y: tf.Tensor) -> None:
+    if not y.dtype.is_integer or y.shape.rank is None or y.shape.rank > _SEVERAL or None in y.shape[1:]:
+        raise TargetType(
+            f"Given y, a tensor of {y.dtype.name} of shape {y.shape}; expected integers of shape (), (batch,), or "
+            "(batch, k) with a known k."
+        )

@@ -47,15 +47,22 @@ class Source:
 
 
 def open_source(
-    bound: Bound, data: object, target: object, batch_size: int | None, queue: Mapping[str, Any] | None = None
+    bound: Bound,
+    data: object,
+    target: object,
+    batch_size: int | None,
+    queue: Mapping[str, Any] | None = None,
+    most: int | None = None,
 ) -> Source:
     """Return data as batches.  Arrays and their targets are checked here as a whole, other data batch by batch.
 
     queue: what is told of how a PyDataset makes its batches: workers, use_multiprocessing, max_queue_size.
+    most: how many batches are taken; data without an end is refused without it.
     """
-    size = _size(batch_size)
+    size = _count(batch_size, "batch_size")
+    most = _count(most, "steps")
     if isinstance(data, tf.data.Dataset):
-        dataset, steps = _batched(bound, data, size)
+        dataset, steps = _batched(bound, data, size, most)
         return Source(_of_elements(bound, dataset, target), steps, whole_target=False)
     if isinstance(data, keras.utils.PyDataset) or hasattr(data, "__next__"):
         if size is not None:
@@ -65,8 +72,11 @@ def open_source(
         if not isinstance(data, keras.utils.PyDataset):
             return Source(_of_elements(bound, data, target), None, whole_target=False)  # type: ignore[arg-type]
         steps = data.num_batches
-        if steps is None:
-            raise InvalidArgument(f"Given a {type(data).__name__} without an end; expected a finite `num_batches`.")
+        if steps is None and most is None:
+            raise InvalidArgument(
+                f"Given a {type(data).__name__} without an end; expected a finite `num_batches`, or steps=."
+            )
+        steps = min(n for n in (steps, most) if n is not None)
         return Source(_of_elements(bound, _made(data, steps, queue or {}), target), steps, whole_target=False)
     return _of_arrays(bound, data, target, size or _BATCH)
 
@@ -89,12 +99,12 @@ def _made(data: keras.utils.PyDataset, steps: int, queue: Mapping[str, Any]) -> 
         enqueuer.stop()
 
 
-def _size(batch_size: object) -> int | None:
-    if batch_size is None:
+def _count(given: object, name: str) -> int | None:
+    if given is None:
         return None
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise InvalidArgument(f"Given batch_size={batch_size!r}; expected an integer of at least 1.")
-    return int(batch_size)
+    if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
+        raise InvalidArgument(f"Given {name}={given!r}; expected an integer of at least 1.")
+    return int(given)
 
 
 def _of_arrays(bound: Bound, data: object, target: object, size: int) -> Source:
@@ -162,7 +172,9 @@ def _unpack(element: object) -> tuple[object, object, bool]:
     return element[0], element[1], element[1] is not None
 
 
-def _batched(bound: Bound, dataset: tf.data.Dataset, size: int | None) -> tuple[tf.data.Dataset, int | None]:
+def _batched(
+    bound: Bound, dataset: tf.data.Dataset, size: int | None, most: int | None
+) -> tuple[tf.data.Dataset, int | None]:
     """Return the dataset in batches of ``size``, its own where it has some and ``size`` is None; and their number.
 
     Whether it has batches is read off the number of axes of its elements.
@@ -176,8 +188,10 @@ def _batched(bound: Bound, dataset: tf.data.Dataset, size: int | None) -> tuple[
     elif size is not None:
         dataset = dataset.rebatch(size)
     count = int(dataset.cardinality())
-    if count == tf.data.INFINITE_CARDINALITY:
-        raise InvalidArgument("Given a dataset without an end; expected a finite one, for example dataset.take(100).")
+    if count == tf.data.INFINITE_CARDINALITY and most is None:
+        raise InvalidArgument(
+            "Given a dataset without an end; expected a finite one, for example dataset.take(100), or steps=."
+        )
     if count == 0:
         raise EmptyInput("Given a dataset without elements; expected at least one sample.")
     return dataset, count if count > 0 else None

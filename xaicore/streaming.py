@@ -34,6 +34,7 @@ class Run:
         Attribution as ``logs["outputs"]``) and ``on_predict_end``.
     steps: Most batches that are taken; None takes all.
     sink: Gets the Explanation of each batch as it comes; nothing is kept then.
+    model: What callbacks find as their model.
     queue: How a PyDataset makes its batches: workers, use_multiprocessing, max_queue_size, where it is told.
     """
 
@@ -43,6 +44,7 @@ class Run:
     steps: int | None = None
     sink: Callable[[Explanation], object] | None = None
     queue: Mapping[str, Any] = attrs.field(factory=dict)
+    model: keras.Model | None = None
 
 
 def stream(bound: Bound, data: object, target: object = None, run: Run | None = None) -> Explanation | None:
@@ -63,12 +65,12 @@ def stream(bound: Bound, data: object, target: object = None, run: Run | None = 
         InputMistake, TargetMistake: Of arrays, before the first batch runs; of other data, before its batch runs.
     """
     run = Run() if run is None else run
-    source = open_source(bound, data, target, run.batch_size, run.queue)
+    source = open_source(bound, data, target, run.batch_size, run.queue, run.steps)
     rows = rows_of(bound.analyzer, bound.program)
     if rows is not None and source.samples not in {None, rows}:
         raise _differ(rows, f"{source.samples}")
     expected = source.steps if run.steps is None else min(run.steps, source.steps or run.steps)
-    events = _events(run.callbacks, run.verbose, expected)
+    events = _events(run, expected)
     halves = Halves(bound)
     kept, told = _Kept(bound, source, halves), _Told(bound)
     events.on_predict_begin()
@@ -134,6 +136,7 @@ class _Kept:
             analyzer=self.bound.expression,
             model=self.bound.fingerprint,
             coverage=self.bound.coverage,
+            output=self.bound.output_specs[self.bound.output].name,
         )
 
     def _target(self, ids: np.ndarray) -> object:
@@ -190,7 +193,8 @@ def _structure(bound: Bound, batch: Batch, one: Attribution) -> object:
     return 0 if count == 1 else list(range(count))
 
 
-def _events(callbacks: Sequence[object], verbose: str | int, steps: int | None) -> keras.callbacks.CallbackList:
+def _events(run: Run, steps: int | None) -> keras.callbacks.CallbackList:
+    verbose, callbacks = run.verbose, run.callbacks
     if not (verbose == "auto" or (isinstance(verbose, int) and verbose in {0, 1, 2})):
         raise InvalidArgument(f"Given verbose={verbose!r}; expected 'auto', 0, 1 or 2.")
     if isinstance(callbacks, keras.callbacks.CallbackList):
@@ -199,4 +203,6 @@ def _events(callbacks: Sequence[object], verbose: str | int, steps: int | None) 
         raise InvalidArgument(f"Given callbacks={callbacks!r}; expected a list of keras.callbacks.Callback objects.")
     bar = steps != 1 and sys.stdout.isatty() if verbose == "auto" else bool(verbose)
     shown = 1 if verbose == "auto" else int(verbose)
-    return keras.callbacks.CallbackList(list(callbacks), add_progbar=bar, verbose=shown, epochs=1, steps=steps)
+    return keras.callbacks.CallbackList(
+        list(callbacks), add_progbar=bar, model=run.model, verbose=shown, epochs=1, steps=steps
+    )

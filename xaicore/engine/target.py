@@ -9,10 +9,10 @@ import attrs
 import tensorflow as tf
 
 from xaicore.engine.target_arrays import OutputSpec
-from xaicore.engine.target_forms import ParsedTarget, TargetSpec, describe, named_output, parse
+from xaicore.engine.target_forms import ParsedTarget, TargetSpec, describe, named_output, one_target, parse
 from xaicore.engine.target_read import Custom, Gather, Largest
 
-__all__ = ["OutputSpec", "ParsedTarget", "Target", "TargetSpec", "describe", "named_output", "parse"]
+__all__ = ["OutputSpec", "ParsedTarget", "Target", "TargetSpec", "describe", "named_output", "one_target", "parse"]
 
 
 @attrs.frozen(eq=False)

@@ -22,7 +22,7 @@ import numpy as np
 from xaicore.engine.target_arrays import OutputSpec, check_range, read_array
 from xaicore.engine.target_read import Contrast, Custom, Gather, Largest, Reader, Signed
 from xaicore.engine.target_text import check_quantities, parse_terms, split_output, whole
-from xaicore.errors import TargetLength, TargetNeeded, TargetSyntax, UnknownOutput
+from xaicore.errors import InvalidArgument, TargetLength, TargetNeeded, TargetSyntax, UnknownOutput
 
 
 @attrs.frozen
@@ -84,6 +84,21 @@ def parse(
 def named_output(target: object) -> str | None:
     """Return the output that a text target names ("head_b:1"), None for any other target."""
     return split_output(target)[0] if isinstance(target, str) else None
+
+
+def one_target(**given: object) -> object:
+    """Return the target, which goes by several names; None where none of them is given.
+
+    Raises:
+        InvalidArgument: It is given twice, or ``target_fn`` is no function.
+    """
+    told = {name: value for name, value in given.items() if value is not None}
+    if len(told) > 1:
+        names = " and ".join(f"{name}=" for name in told)
+        raise InvalidArgument(f"Given {names}, which are two names of one thing. Give it once.")
+    if "target_fn" in told and not callable(told["target_fn"]):
+        raise InvalidArgument(f"Given target_fn={told['target_fn']!r}; expected a function outputs -> (batch,).")
+    return next(iter(told.values()), None)
 
 
 def describe(target: object) -> object:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
 from xaicore.errors import TargetType
 
 if TYPE_CHECKING:
+    import numpy as np
     import tensorflow as tf
 
 _VECTORS = 2  # axes of outputs (batch, classes)
+_SAID = 200  # characters of another error in one of ours
 
 
 @attrs.frozen
@@ -76,7 +79,11 @@ def _identity(function: object) -> tuple[int, ...]:
 
 @attrs.frozen
 class Custom:
-    """score = function(outputs).  Compared by identity, so a lambda written anew is traced anew."""
+    """score = function(outputs).  Compared by identity, so a lambda written anew is traced anew.
+
+    A function that does not take tensors, such as ``lambda p: p.argmax(1)``, is called on the host with the outputs as
+    an array; it has to return an index for each sample then, since scores need a gradient.
+    """
 
     function: Callable[[tf.Tensor], tf.Tensor] = attrs.field(eq=_identity)
 
@@ -96,9 +103,47 @@ class Custom:
         """Return int32 (batch, 1), where the function gives an index for each sample; None where it gives scores."""
         import tensorflow as tf
 
-        found = tf.convert_to_tensor(self.function(outputs))
+        try:
+            found = tf.convert_to_tensor(self.function(outputs))
+        except Exception as error:  # noqa: BLE001  # whatever a function of arrays does when it is given a tensor
+            return self._on_the_host(outputs, error)
         fits = found.dtype.is_integer and found.shape.rank == 1 and outputs.shape.rank == _VECTORS
         return tf.cast(found, tf.int32)[:, None] if fits else None
+
+    def _on_the_host(self, outputs: tf.Tensor, refused: Exception) -> tf.Tensor:
+        """Return the indices that the function gives for arrays, int32 (batch, 1)."""
+        import tensorflow as tf
+
+        if outputs.shape.rank != _VECTORS:
+            raise TargetType(
+                f"The target function fails on tensors ({refused}), and outputs of shape {tuple(outputs.shape)} have "
+                "no single axis that it could index; write it with TensorFlow's functions, as (batch,) scores."
+            ) from refused
+        found = tf.numpy_function(functools.partial(_indices, self.function, str(refused)), [outputs], tf.int32)
+        return tf.ensure_shape(found, [None])[:, None]
+
+
+def _indices(function: Callable[[Any], Any], refused: str, outputs: np.ndarray) -> np.ndarray:
+    """Return what a function of arrays gives, checked.  Messages of one line: they pass through TensorFlow."""
+    import numpy as np
+
+    refused = " ".join(refused.split())[:_SAID]
+    try:
+        found = np.asarray(function(outputs))
+    except Exception as error:
+        said = " ".join(str(error).split())[:_SAID]
+        raise TargetType(
+            f"The target function fails on tensors ({refused}) and on arrays ({said}); expected outputs -> (batch,)."
+        ) from error
+    if found.dtype.kind not in "iu" or found.shape != outputs.shape[:1]:
+        raise TargetType(
+            f"The target function fails on tensors ({refused}), and gives {found.dtype} of shape {found.shape} for an "
+            f"array of shape {outputs.shape}; expected an index for each sample, or scores by TensorFlow's functions."
+        )
+    if found.size and not 0 <= found.min() <= found.max() < outputs.shape[1]:
+        low, high, last = found.min(), found.max(), outputs.shape[1] - 1
+        raise TargetType(f"The target function gives indices from {low} to {high}; expected 0 to {last}.")
+    return found.astype(np.int32)
 
 
 Reader: TypeAlias = "Gather | Largest | Signed | Contrast | Custom"

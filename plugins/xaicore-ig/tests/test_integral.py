@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import xaicore
@@ -34,6 +35,59 @@ def test_linear_models_are_exact_by_every_quadrature(expression):
     found = xaicore.get_analyzer(expression, baseline=base).explain(model, x, 2, verbose=0)
     np.testing.assert_allclose(found.attributions, (x - base) * kernel[..., 2], rtol=0, atol=ROUNDING)
     np.testing.assert_allclose(found.residual, 0, atol=ROUNDING)
+
+
+def test_quadratures_that_need_an_odd_number_have_one():
+    """By their bare names; the others take the 50 of alibi and captum."""
+    model, x = linear(), data()
+    for name, points in (("simpson", 51), ("gausskronrod", 51), ("gausslegendre", 50), ("clenshaw_curtis", 50)):
+        found = xaicore.explain(f"ig.{name}", model, x, 1)
+        many = xaicore.explain(f"ig.{name}(n_steps={points})", model, x, 1)
+        np.testing.assert_array_equal(found.attributions, many.attributions)
+        assert found.analyzer == f"ig.{name}"
+
+
+@keras.saving.register_keras_serializable("tests")
+class AtMost(layers.Layer):
+    """Lets a few rows through, and fails for more."""
+
+    def __init__(self, rows, **kwargs):
+        super().__init__(**kwargs)
+        self.most = rows
+
+    def call(self, x):
+        with tf.control_dependencies([tf.debugging.assert_less_equal(tf.shape(x)[0], self.most, "too many rows")]):
+            return tf.identity(x)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["ig({})", "ig.idgi({})", "ig.guided({})", "ig(baseline=ig.uniform(n=2), {})", "ig(at='first', {})"],
+)
+def test_no_more_points_than_asked_for_run_at_once(method):
+    x = keras.Input((4,))
+    y = layers.Dense(6, activation="tanh", name="first")(x)
+    model = randomise(keras.Model(x, layers.Dense(3)(AtMost(7)(y))))
+    plain = keras.Model(x, model.layers[-1](y))
+    values = data(20, (4,)).astype("float32")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="too many rows"):
+        xaicore.explain(method.format("n_steps=9"), model, values, 1)
+    found = xaicore.explain(method.format("n_steps=9, internal_batch_size=7"), model, values, np.arange(20) % 3)
+    expected = xaicore.explain(method.format("n_steps=9"), plain, values, np.arange(20) % 3)
+    np.testing.assert_allclose(found.attributions, expected.attributions, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.residual, expected.residual, rtol=0, atol=1e-6)
+
+
+def test_a_bound_inside_of_another_method_and_behind_a_cut():
+    model, x = linear(), data(9)
+    for method in ("smoothgrad(ig(n_steps=3{}), n=4)", "ig(inner=ig(n_steps=3{}), n_steps=2, at='flatten')"):
+        expected = xaicore.explain(method.format("").replace("'flatten'", repr(model.layers[0].name)), model, x, 1)
+        bound = method.format(", internal_batch_size=4").replace("'flatten'", repr(model.layers[0].name))
+        found = xaicore.explain(bound, model, x, 1)
+        np.testing.assert_allclose(found.attributions, expected.attributions, rtol=0, atol=ROUNDING)
 
 
 def test_a_cubic_along_the_path():

@@ -170,6 +170,18 @@ def test_a_prefix_is_found_where_it_pays():
 # ------------------------------------------------------------------------------------------------ expected gradients
 
 
+def test_expected_gradients_of_a_site_start_where_integrated_gradients_do():
+    """Baselines are in the units of the model's inputs; the tail is linear, so that draws make no difference."""
+    x = keras.Input((5,))
+    y = layers.Dense(4, activation="tanh", name="first")(x)
+    model = float64_twin(randomise(keras.Model(x, layers.Dense(2)(layers.Concatenate()([y, x])))))
+    for baseline in ("0.3", "ig.reference(samples={})"):
+        given = xaicore.get("ig.reference", "baseline", samples=R.normal(size=(3, 5))) if "ref" in baseline else 0.3
+        found = xaicore.get_analyzer("ig.expected_gradients(at='first', n_steps=6)", baseline=given)
+        expected = xaicore.get_analyzer("ig(at='first')", baseline=given).explain(model, X, 1)
+        np.testing.assert_allclose(found.explain(model, X, 1).attributions, expected.attributions, rtol=0, atol=1e-12)
+
+
 def test_expected_gradients_of_a_linear_model_are_exact_and_of_others_converge():
     linear = float64_twin(keras.Sequential([keras.Input((5,)), layers.Dense(1)]))
     linear.set_weights([W[:, :1], np.zeros(1)])

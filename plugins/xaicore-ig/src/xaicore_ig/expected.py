@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from xaicore.analyzer import AnalyzerBase, at_site
+from xaicore.analyzer import AnalyzerBase
 from xaicore.backward import Backward
 from xaicore.declaration import part
 from xaicore.protocols import Analyzer, Attribution
@@ -36,7 +36,8 @@ class ExpectedGradients(AnalyzerBase):
         baseline: Where paths start, as in ``ig.integrated_gradients``; ``ig.reference(samples=...)`` as in the paper.
         n_steps: Number of draws.
         seed: With the sample's id and the number of the draw it fixes t.
-        at: Site whose output is explained instead of the model's inputs, as there.
+        at: Site whose output is explained instead of the model's inputs; as there, baselines are in the units of the
+            model's inputs, and lines are straight in the site's output.
         inner: What is averaged.
     """
 
@@ -61,9 +62,11 @@ class ExpectedGradients(AnalyzerBase):
     def attribute(self, program: Program) -> Step:
         """Return the step: one forward, and the inner step n_steps times."""
         self.check_program(program)
+        head, tail, count = None, program, 0
         if self.at is not None:
-            return at_site(self, self.at, program)
-        self.inner.attribute(program)
+            head, tail = program.cut(self.at)
+            count = len(program.tensors_at(self.at))
+        self.inner.attribute(tail)
         baselines = as_baseline(self.baseline)
 
         def step(inputs: Tensors, target: Target, ids: tf.Tensor) -> Attribution:
@@ -72,25 +75,33 @@ class ExpectedGradients(AnalyzerBase):
             from xaicore.engine.copies import weighted_sum
             from xaicore.engine.random import uniform
 
-            outputs = program.outputs(inputs)
+            end, inside = inputs, tail
+            if head is not None:
+                values = head(inputs)
+                end, inside = values[:count], tail.given(values[count:])
+            outputs = inside.outputs(end)
             fixed = target.anchor(outputs)
             scores = fixed(outputs)
 
             def starts(repeat: Repeat, k: tf.Tensor, ids: tf.Tensor) -> Tensors:
-                return baselines(tuple(map(repeat, inputs)), ids, k % baselines.count)
+                found: Tensors = baselines(tuple(map(repeat, inputs)), ids, k % baselines.count)
+                if self.at is None:
+                    return found
+                copies = program.given(tuple(map(repeat, program.context)))
+                return copies.cut(self.at)[0](found)[:count]
 
             def points(repeat: Repeat, k: tf.Tensor, ids: tf.Tensor) -> Tensors:
                 # No input has the number -1, so that a random baseline of the same seed draws other numbers.
                 t = uniform(ids, seed=self.seed, draw=k, stream=-1, dtype=scores.dtype)
-                pairs = zip(starts(repeat, k, ids), map(repeat, inputs), strict=True)
+                pairs = zip(starts(repeat, k, ids), map(repeat, end), strict=True)
                 return tuple(b + tf.cast(along(t, x), x.dtype) * (x - b) for b, x in pairs)
 
             def ways(repeat: Repeat, k: tf.Tensor, ids: tf.Tensor) -> Tensors:
-                pairs = zip(starts(repeat, k, ids), map(repeat, inputs), strict=True)
+                pairs = zip(starts(repeat, k, ids), map(repeat, end), strict=True)
                 return tuple(x - b for b, x in pairs)
 
             weights = tf.fill([self.n_steps], tf.constant(1 / self.n_steps, scores.dtype))
-            found = weighted_sum(self.inner.attribute, program, fixed, ids, weights, points, scale=ways)
+            found = weighted_sum(self.inner.attribute, inside, fixed, ids, weights, points, scale=ways)
             return Attribution(found, scores)
 
         return step

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from xaicore.engine.target import Target
     from xaicore.protocols import Step, Tensors
 
+_USUAL = 50  # nodes, as alibi and captum take them
+
 
 @attrs.frozen(str=False)
 class PathIntegral(AnalyzerBase):
@@ -38,7 +40,8 @@ class PathIntegral(AnalyzerBase):
 
     Args:
         quadrature: Nodes and weights; Gauss-Legendre by default (the paper's sum is ``ig.riemann_right``).
-        n_steps: Number of nodes.  The paper finds 20 to 300 enough; the residual tells.
+        n_steps: Number of nodes; None is 50, or 51 for quadratures that need an odd number.  The paper finds 20 to 300
+            enough.
         baseline: Where the line starts, in the units of the model's inputs: a number, an array that broadcasts to one
             sample, a tuple of these, one per input; or a baseline by name, such as ``ig.blur``.  Where there are
             several for each sample, attributions are their mean.
@@ -46,7 +49,10 @@ class PathIntegral(AnalyzerBase):
             value at the baseline to its value at the input; what runs around the site stays as it is at the input.
         inner: What is summed along the line.
         path: Another way from the baseline to the input than the straight line.
-        internal_batch_size: Points that go through the model at once.  None: what fits into 64 MB.
+        internal_batch_size: Most points of all samples that go through the model at once; a larger batch is divided.
+            None: every sample of the batch at one point, and at several points as long as the outputs of all
+            operations fit into 64 MB, 1024 points at most.  That is faster than any one number: small models are held
+            up by starting operations and want many points, large ones gain nothing beyond some.
         prefix: Whether the part of the model that is affine in the inputs runs at both ends only, where that saves
             time.  Points are rounded differently then; False runs the model whole at each.
 
@@ -55,7 +61,7 @@ class PathIntegral(AnalyzerBase):
     """
 
     quadrature: Quadrature = part("quadrature", factory=GaussLegendre)
-    n_steps: int = attrs.field(default=50, converter=integer(minimum=1))
+    n_steps: int | None = attrs.field(default=None, converter=optional(integer(minimum=1)))
     baseline: Any = part("baseline", literal=True, default=0.0, converter=number_or_part)
     at: str | None = attrs.field(default=None, converter=optional(site_text))
     inner: Analyzer = part("analyzer", factory=Backward)
@@ -65,7 +71,13 @@ class PathIntegral(AnalyzerBase):
 
     def __attrs_post_init__(self) -> None:
         """Refuse a number of nodes that the quadrature cannot have."""
-        self.quadrature(self.n_steps)
+        self.quadrature(self.count)
+
+    @property
+    def count(self) -> int:
+        """The number of nodes."""
+        usual: int = getattr(self.quadrature, "usual", _USUAL)
+        return self.n_steps or usual
 
     @property
     def claims(self) -> frozenset[str]:
@@ -76,7 +88,7 @@ class PathIntegral(AnalyzerBase):
 
     def passes(self, inner: float) -> float:
         """Return the inner passes n_steps times, and a forward at each end."""
-        return 2 + self.n_steps * inner
+        return 2 + self.count * inner
 
     def spared(self, program: Program) -> float:
         """Return what the linear prefix takes of a pass."""
@@ -97,7 +109,15 @@ class PathIntegral(AnalyzerBase):
     def attribute(self, program: Program) -> Step:
         """Return the step: two forwards, and the inner step n_steps times, for each baseline."""
         self.check_program(program)
-        nodes, weights = self.quadrature(self.n_steps)
+        step = self._step(program)
+        if self.internal_batch_size is None:
+            return step
+        from xaicore.engine.slices import in_slices
+
+        return in_slices(self._step, program, self.internal_batch_size)
+
+    def _step(self, program: Program) -> Step:
+        nodes, weights = self.quadrature(self.count)
 
         def along(program: Program, start: Tensors, end: Tensors, target: Target, ids: tf.Tensor) -> Tensors:
             prefix = self.prefix and bool(self.claims)  # where a gradient is summed

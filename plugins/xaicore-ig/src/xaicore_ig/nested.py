@@ -5,7 +5,7 @@ Law of each as in ``xaicore_ig.quadratures``: weights sum to 1, polynomials up t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
@@ -26,6 +26,8 @@ class Simpson:
 
     Abramowitz and Stegun 1964, eq. 25.4.6.
     """
+
+    usual: ClassVar[int] = 51  # nodes where nobody says how many
 
     def __call__(self, n: int) -> Rule:
         """Return (nodes, weights), float64 (n,); n is odd and at least 3."""
@@ -99,6 +101,8 @@ class GaussKronrod:
 
     Nodes and weights are those of a Jacobi matrix: Laurie 1997.
     """
+
+    usual: ClassVar[int] = 51  # nodes where nobody says how many
 
     def __call__(self, n: int) -> Rule:
         """Return (nodes, weights), float64 (n,); n is odd and at least 3."""
