@@ -42,6 +42,15 @@ def test_load_undoes_save(tmp_path: pathlib.Path, expression: str) -> None:
         analyzer.save(path)
 
 
+def test_the_ending_is_added_as_for_results(tmp_path: pathlib.Path) -> None:
+    analyzer = xaicore.get_analyzer("lrp.z")
+
+    assert analyzer.save(tmp_path / "x") == tmp_path / "x.npz"
+
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
+    assert AnalyzerBase.load(tmp_path / "x.npz") == analyzer
+
+
 def test_other_files_are_no_analyzer(tmp_path: pathlib.Path) -> None:
     (tmp_path / "text.npz").write_text("lrp.epsilon")
     with pytest.raises(UnreadableResult):

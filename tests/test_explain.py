@@ -110,6 +110,7 @@ def test_outputs_are_chosen_by_name_or_in_the_target() -> None:
     kernel = np.asarray(model.get_layer("head_b").kernel)
     np.testing.assert_allclose(by_name.attributions[0], kernel[:, 1], rtol=1e-6)
     np.testing.assert_array_equal(by_text.attributions, by_name.attributions)
+    assert by_name.output == by_text.output == "head_b"
     np.testing.assert_allclose(contrast.attributions[0], kernel[:, 1] - kernel[:, 0], rtol=1e-5)
     with pytest.raises(TargetNeeded, match="head_a"):
         xaicore.explain("gradient", model, x, 1, verbose=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import pathlib
 import pickle
@@ -65,6 +66,7 @@ def explanations(draw):
         draw(st.text()),
         draw(st.text()),
         draw(st.lists(st.just(ROW), max_size=2)),
+        draw(st.text()),
     )
 
 
@@ -230,6 +232,44 @@ def test_dtypes_count_and_order_of_names_does_not():
     assert make(attributions=[a]) != make(attributions=a)
 
 
+def test_explanations_of_two_outputs_are_not_put_together():
+    with pytest.raises(InvalidExplanation, match="differ in output"):
+        concat([make(output="head_a"), make(output="head_b")])
+
+
+def test_a_file_without_an_output_is_an_older_one(tmp_path):
+    path = tmp_path / "e.npz"
+    make(output="head").save(path)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    document = json.loads(arrays["document"].tobytes())
+    assert document.pop("output") == "head"
+    arrays["document"] = np.frombuffer(json.dumps(document).encode(), np.uint8)
+    np.savez(path, **arrays)
+
+    assert Explanation.load(path) == make(output="")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("damage", ["cut short", "zip of text", "other arrays"])
+def test_a_damaged_file_is_not_left_open(tmp_path, damage):
+    """A file that is collected while it is open warns."""
+    path = tmp_path / "e.npz"
+    make().save(path)
+    DAMAGE[damage](path)
+    with pytest.raises(UnreadableResult):
+        Explanation.load(path)
+    gc.collect()
+    assert not [name for name in pathlib.Path("/proc/self/fd").iterdir() if _opens(name, path)]
+
+
+def _opens(descriptor, path):
+    try:
+        return descriptor.readlink() == path
+    except OSError:  # closed since
+        return False
+
+
 def test_a_file_is_not_overwritten_unless_asked(tmp_path):
     path = tmp_path / "e.npz"
     make().save(path)
@@ -327,6 +367,7 @@ DAMAGE = {
     "negative position": lambda path: _rewritten(path, attributions=-1),
     "coverage": lambda path: _rewritten(path, coverage="abc"),
     "analyzer": lambda path: _rewritten(path, analyzer=3),
+    "output": lambda path: _rewritten(path, output=3),
     "target": lambda path: _rewritten(path, target={"a": 1}) or _drop_target(path),
 }
 

@@ -12,7 +12,7 @@ import numpy as np
 from xaicore.errors import InvalidArgument, InvalidExplanation, UnknownExtra, UnreadableResult
 from xaicore.inspect.structure import fill, flatten, join, positions, readonly, same, transform
 from xaicore.relevance import layers_of, ledger_of
-from xaicore.storage import read, write
+from xaicore.storage import named, read, write
 
 _FORMAT, _VERSION = "xaicore explanation", 1
 _PER_SAMPLE = ("attributions", "scores", "ids", "extras")
@@ -55,6 +55,7 @@ class Explanation:
         analyzer: Canonical expression.
         model: Fingerprint of the model.
         coverage: What every operation of the model got: site, operation, action, rule, why.
+        output: Name of the model's output that was explained; "" where it is not known.
 
     Raises:
         InvalidExplanation: The arrays do not fit together.
@@ -70,6 +71,7 @@ class Explanation:
     analyzer: str = ""
     model: str = ""
     _coverage: tuple[dict[str, str], ...] = attrs.field(default=(), converter=_rows_of_plan)
+    output: str = ""
 
     def __attrs_post_init__(self) -> None:
         maps = {f"attributions[{i}]": array for i, array in enumerate(self.arrays)}
@@ -211,8 +213,7 @@ class Explanation:
             UnwritableResult: There is no such folder.
         """
         document, arrays = _parts(self)
-        path = pathlib.Path(path)
-        path = path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
+        path = named(path)
         write(path, {"format": _FORMAT, "version": _VERSION, **document}, arrays, overwrite=overwrite)
         return path
 
@@ -287,13 +288,14 @@ def concat(explanations: Iterable[Explanation]) -> Explanation:
     Integers as targets become one per sample where they differ.
 
     Raises:
-        InvalidExplanation: None given, or they differ in analyzer, model, coverage, structure, or shape of a sample.
+        InvalidExplanation: None given, or they differ in analyzer, model, output, coverage, structure, or in the shape
+            of a sample.
     """
     parts = list(explanations)
     if not parts:
         raise InvalidExplanation("Given no explanations; expected at least one.")
     first = parts[0]
-    for name in ("analyzer", "model", "coverage"):
+    for name in ("analyzer", "model", "output", "coverage"):
         if any(getattr(part, name) != getattr(first, name) for part in parts):
             raise InvalidExplanation(f"Given explanations that differ in {name}; expected the same {name} in all.")
     joined: dict[str, Any] = {name: join([getattr(part, name) for part in parts], name) for name in _PER_SAMPLE}
@@ -367,6 +369,7 @@ def _parts(explanation: Explanation) -> tuple[dict[str, object], dict[str, np.nd
         "analyzer": explanation.analyzer,
         "model": explanation.model,
         "coverage": list(explanation.coverage),
+        "output": explanation.output,
     }
     return document, arrays
 
@@ -374,7 +377,7 @@ def _parts(explanation: Explanation) -> tuple[dict[str, object], dict[str, np.nd
 def _build(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Explanation:
     """Return the explanation of ``_parts``, which may come from a file that anybody wrote."""
     places = positions(document["attributions"])
-    texts = (document["analyzer"], document["model"])
+    texts = (document["analyzer"], document["model"], document.get("output", ""))  # older files name no output
     if sorted(places) != list(range(len(places))) or not all(isinstance(text, str) for text in texts):
         raise InvalidExplanation("The document does not describe the arrays.")
     return Explanation(
@@ -386,4 +389,5 @@ def _build(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Exp
         analyzer=texts[0],
         model=texts[1],
         coverage=document["coverage"],
+        output=texts[2],
     )

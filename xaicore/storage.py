@@ -18,6 +18,12 @@ from xaicore.errors import ResultExists, UnreadableResult, UnwritableResult
 _DOCUMENT = "document"  # the entry that holds the JSON text in UTF-8, as uint8
 
 
+def named(path: str | pathlib.Path) -> pathlib.Path:
+    """Return a path with the ending .npz, which is added where it lacks."""
+    path = pathlib.Path(path)
+    return path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
+
+
 def write(
     path: str | pathlib.Path, document: Mapping[str, object], arrays: Mapping[str, np.ndarray], *, overwrite: bool
 ) -> None:

@@ -113,7 +113,8 @@ def run(request: Request) -> None:
             explanation = analyzer.explain(model, inputs.x, target, output=head, batch_size=request.batch_size)
         done.append(Done(text, explanation, time.perf_counter() - start))
         folder.write(stem, explanation, inputs)
-        folder.write_origin(stem, {"analyzer": str(analyzer), "seconds": round(done[-1].seconds, 3), **origin})
+        made = {"analyzer": str(analyzer), "output": explanation.output, "seconds": round(done[-1].seconds, 3)}
+        folder.write_origin(stem, {**made, **origin})
     _print(request, inputs, done, predictions(model, inputs, labels, SHOWN))
     click.echo(f"\n{len(folder.written)} files in {request.output}")
 
