@@ -85,6 +85,56 @@ def test_the_layer_is_the_last_with_positions_and_it_is_reported(name, expected)
     assert re.fullmatch(expected, found.coverage[0]["site"])
 
 
+def channels_first():
+    """Return a network whose data has its channels on axis 1 throughout; it cannot be run on a CPU."""
+    first = {"data_format": "channels_first"}
+    x = keras.Input((3, 9, 7))
+    y = layers.ReLU(name="relu")(layers.BatchNormalization(axis=1)(layers.Conv2D(4, 3, name="conv", **first)(x)))
+    return keras.Model(x, layers.Dense(2)(layers.GlobalAveragePooling2D(**first)(y)))
+
+
+def permuted():
+    """Return a network that moves the channels of its input to the end first."""
+    x = keras.Input((3, 9, 7))
+    y = layers.Conv2D(4, 3, activation="relu", name="conv")(layers.Permute((2, 3, 1))(x))
+    return keras.Model(x, layers.Dense(2)(layers.GlobalAveragePooling2D()(y)))
+
+
+@pytest.mark.parametrize("make", [channels_first, permuted])
+def test_axes_that_are_not_the_inputs_positions_are_not_taken_for_them(make):
+    """They are as many: a map would be drawn over channels and rows."""
+    with pytest.raises(InvalidParameter, match="channels last"):
+        xaicore.get_analyzer("cam").plan(make())
+
+
+def test_a_site_with_channels_first_is_refused_and_a_moved_one_has_no_size():
+    with pytest.raises(InvalidParameter, match="channels last"):
+        xaicore.get_analyzer("cam(at='relu')").plan(channels_first())
+    model, x = randomise(permuted()), data(2, 3, 9, 7)
+    with pytest.raises(InvalidParameter, match="upsample=False"):
+        xaicore.explain("cam(at='conv')", model, x, 1)
+    assert xaicore.explain("cam(at='conv', upsample=False)", model, x, 1).attributions.shape == (2, 7, 5, 1)
+
+
+def test_tokens_and_heads_are_no_picture():
+    """Attention returns (tokens, heads, channels), as many axes as a picture."""
+    x = keras.Input((8, 8, 3))
+    patches = layers.Conv2D(6, 2, strides=2, name="patches")(x)
+    tokens = layers.Reshape((16, 6))(patches)
+    tokens = layers.Add(name="add")([tokens, layers.MultiHeadAttention(2, 3)(tokens, tokens)])
+    model = randomise(keras.Model(x, layers.Dense(2)(layers.GlobalAveragePooling1D()(tokens))))
+    found = xaicore.explain("cam", model, data(2, 8, 8, 3), 1)
+    assert found.coverage[0]["site"] == "patches"
+
+    words = keras.Input((12,), dtype="int32")
+    y = layers.Embedding(9, 6)(words)
+    y = layers.Add(name="joined")([y, layers.MultiHeadAttention(2, 3)(y, y)])
+    text = randomise(keras.Model(words, layers.Dense(2)(layers.GlobalAveragePooling1D()(y))))
+    found = xaicore.explain("cam", text, np.zeros((2, 12), np.int32), 1)
+    assert found.coverage[0]["site"] == "joined"
+    assert found.attributions.shape == (2, 12, 1)
+
+
 def test_volumes_signals_and_text():
     volume = keras.Sequential([keras.Input((6, 6, 6, 1)), layers.Conv3D(3, 3), layers.Flatten(), layers.Dense(2)])
     signal = keras.Sequential([keras.Input((20, 2)), layers.Conv1D(3, 5), layers.Flatten(), layers.Dense(2)])

@@ -13,24 +13,27 @@ if TYPE_CHECKING:
 
 # What may stand between and behind pooling and the dense layer; a softmax is stripped before.
 _AFTER = frozenset({"identity", "routing"})
+# What puts entries onto other axes; the number of axes may be the same by chance.
+_MOVING = frozenset({
+    *("Permute", "Reshape", "Flatten", "RepeatVector", "Transpose", "Moveaxis", "Swapaxes", "Ravel", "Squeeze"),
+    *("ExpandDims", "Stack", "Tile", "Repeat", "BroadcastTo", "Rot90", "DotProductAttention"),
+})  # fmt: skip
 _POOLING = frozenset({"average_pooling", "max_pooling"})
 
 
 def chosen(graph: Graph) -> str:
-    """Return the last site whose output has the position axes of an input, more than one position, and is not pooled.
+    """Return the last site whose output has the positions of an input, more than one of them, and is not pooled.
 
     Pooling only coarsens what the site before it holds.
 
     Raises:
         InvalidParameter: there is none.
     """
-    counts = {len(_positions(graph.specs[key])) for key in graph.inputs} - {0}
-    facts = facts_of(graph)
+    facts, layouts = facts_of(graph), layouts_of(graph)
     for node in reversed(graph.nodes):
         spec = graph.specs[node.outputs[0]]
-        positions = spec.shape[1:-1]
-        extended = len(positions) in counts and any(n != 1 for n in positions) and not _is_integer(spec)
-        if extended and facts[node.site].kind not in _POOLING and not _channels_first(node):
+        extended = any(n != 1 for n in spec.shape[1:-1]) and not _is_integer(spec)
+        if extended and facts[node.site].kind not in _POOLING and layouts.get(node.outputs[0]) == "last":
             return str(node.site)
     raise InvalidParameter(
         f"No layer returns feature maps with the positions of an input ({_inputs(graph)}), channels last. Name the "
@@ -42,10 +45,11 @@ def check(graph: Graph, site: str) -> None:
     """Raise InvalidParameter for a site whose output has no position axes, or its channels first."""
     node = graph.node(site)
     shape = graph.specs[node.outputs[0]].shape
-    if not shape[1:-1] or _is_integer(graph.specs[node.outputs[0]]) or _channels_first(node):
+    first = layouts_of(graph).get(node.outputs[0]) == "first"
+    if not shape[1:-1] or _is_integer(graph.specs[node.outputs[0]]) or first:
         raise InvalidParameter(
             f"Given at={site!r}, whose output has the shape {shape}; expected feature maps, "
-            "(batch, *positions, channels), of a floating type."
+            "(batch, *positions, channels), of a floating type, channels last."
         )
 
 
@@ -98,6 +102,8 @@ def seen_input(graph: Graph, site: str) -> int:
         for index, one in enumerate(graph.inputs)
         if len(_positions(graph.specs[one])) == len(shape[1:-1]) and key in graph.dependents((one,))
     }
+    if layouts_of(graph).get(key) != "last":
+        fitting = {}  # as many axes, by chance
     if len(set(fitting.values())) != 1:
         raise InvalidParameter(
             f"The output of {site!r}, {shape}, belongs to {len(fitting)} of the inputs ({_inputs(graph)}), so that "
@@ -113,6 +119,30 @@ def _positions(spec: Spec) -> tuple[int | None, ...]:
 
 def _is_integer(spec: Spec) -> bool:
     return "float" not in spec.dtype
+
+
+def layouts_of(graph: Graph) -> dict[int, str]:
+    """Return for each tensor "last" where its positions are those of an input, channels last; "first" for the others.
+
+    What an operation has moved to other axes, such as tokens or the heads of attention, is in neither state.
+    """
+    starts = {key: "last" for key in graph.inputs if _positions(graph.specs[key])}
+    found = starts | {key: "first" for node in graph.nodes if _channels_first(node) for key in node.inputs[:1]}
+    for node in graph.nodes:
+        layout = "first" if _channels_first(node) else _layout(graph, node, found)
+        if layout is not None:
+            found.update((key, found.get(key, layout)) for key in node.outputs)
+    return found
+
+
+def _layout(graph: Graph, node: Node, known: dict[int, str]) -> str | None:
+    """Return the layout that an operation hands on: that of an input with as many axes, unless it moves them."""
+    if type(node.operation).__name__ in _MOVING:
+        return None
+    rank = len(graph.specs[node.outputs[0]].shape)
+    more = kind(node.operation) == "embedding"  # symbols get an axis of channels
+    kept = {known[key] for key in node.inputs if key in known and len(graph.specs[key].shape) + more == rank}
+    return "first" if "first" in kept else "last" if kept else None
 
 
 def _channels_first(node: Node) -> bool:
