@@ -5,34 +5,47 @@ Each class also derives from the builtin that it is, so that ``except ValueError
 
     XaicoreError
     ├── NameMistake
-    │   ├── ExpressionSyntax (ValueError)      UnknownName (KeyError)
-    │   ├── FamilyNotInstalled (UnknownName)   BrokenPlugin (ImportError)
-    │   ├── NameClash (ValueError)             InvalidDeclaration (ValueError)
-    │   ├── UnknownParameter (TypeError)       InvalidParameter (ValueError)
-    │   ├── WrongKind (TypeError)              NotExpressible (TypeError)
+    │   ├── ExpressionSyntax (ValueError)              UnknownName (KeyError)
+    │   ├── FamilyNotInstalled (UnknownName)           BrokenPlugin (ImportError)
+    │   ├── NameClash (ValueError)                     InvalidDeclaration (ValueError)
+    │   ├── UnknownParameter (TypeError)               InvalidParameter (ValueError)
+    │   ├── MissingParameter (InvalidParameter)        InvalidCondition (ValueError)
+    │   ├── WrongKind (TypeError)                      NotExpressible (TypeError)
     ├── ModelMistake
-    │   ├── NotAKerasModel (TypeError)         LegacyKerasModel (TypeError)
-    │   ├── UnbuiltModel (ValueError)          NoGraph (ValueError)
-    │   ├── UnknownSite (KeyError)             UnsupportedOperation (ValueError)
-    │   ├── RuleNeverMet (ValueError)          PlanBroken (RuntimeError)
-    │   ├── UnreadableModel (ValueError)       LayerIndex (IndexError)
-    │   ├── UnknownLayer (KeyError)            NoActivation (ValueError)
-    │   ├── FoldingDiffers (ArithmeticError)   NotFitted (RuntimeError)
+    │   ├── NotAKerasModel (TypeError)                 LegacyKerasModel (TypeError)
+    │   ├── UnbuiltModel (ValueError)                  NoGraph (ValueError)
+    │   ├── UnknownSite (KeyError)                     UnsupportedOperation (ValueError)
+    │   ├── RuleNeverMet (ValueError)                  LayerIndex (IndexError)
+    │   ├── UnknownLayer (KeyError)                    FoldingDiffers (ArithmeticError)
+    │   ├── NotFitted (RuntimeError)                   NoActivation (ValueError)
+    │   ├── PlanBroken (RuntimeError)                  BlackBoxMistake (ValueError)
+    │   ├── UnreadableModel (ValueError)
     ├── InputMistake
-    │   ├── InputStructure (ValueError)        InputRank (ValueError)
-    │   ├── InputShape (ValueError)            InputDtype (TypeError)
-    │   ├── InputNotFinite (ValueError)        EmptyInput (ValueError)
-    │   ├── IntegerInput (TypeError)           InvalidArgument (ValueError)
+    │   ├── InputStructure (ValueError)                InputRank (ValueError)
+    │   ├── InputShape (ValueError)                    InputDtype (TypeError)
+    │   ├── InputNotFinite (ValueError)                EmptyInput (ValueError)
+    │   ├── IntegerInput (TypeError)                   InvalidArgument (ValueError)
     │   ├── UnreadableInput (ValueError)
     ├── TargetMistake
-    │   ├── TargetSyntax (ValueError)          TargetOutOfRange (IndexError)
-    │   ├── TargetLength (ValueError)          TargetType (TypeError)
-    │   ├── TargetNeeded (ValueError)          UnknownOutput (KeyError)
-    ├── PackageMissing (ImportError)           NotFinite (ArithmeticError)
+    │   ├── TargetSyntax (ValueError)                  TargetOutOfRange (IndexError)
+    │   ├── TargetLength (ValueError)                  TargetType (TypeError)
+    │   ├── TargetNeeded (ValueError)                  UnknownOutput (KeyError)
+    ├── PackageMissing (ImportError)
+    ├── InvalidSpecification (ValueError)
+    ├── NotFinite (ArithmeticError)
+    ├── OutOfMemory (MemoryError)
     └── ResultMistake
-        ├── InvalidExplanation (ValueError)    ResultExists (FileExistsError)
-        ├── UnreadableResult (ValueError)      UnwritableResult (OSError)
+        ├── InvalidExplanation (ValueError)            ResultExists (FileExistsError)
+        ├── UnreadableResult (ValueError)              UnwritableResult (OSError)
         └── UnknownExtra (KeyError, AttributeError)
+
+Warnings, which stop nothing:
+
+    builtin warnings
+    ├── MemoryWarning (ResourceWarning)
+    ├── ToleranceWarning (UserWarning)
+    ├── PrecisionWarning (UserWarning)
+    └── HeadWarning (UserWarning)
 """
 
 
@@ -278,3 +291,7 @@ class ToleranceWarning(UserWarning):
 
 class PrecisionWarning(UserWarning):
     """A model of half precision is explained in float32."""
+
+
+class HeadWarning(UserWarning):
+    """A model ends in a softmax or sigmoid that cannot be left out: the probability is explained."""
