@@ -95,8 +95,10 @@ def decide(
         RuleNeverMet: no operation meets a rule, or one that the user named.
     """
     facts = dict(facts_of(whole))
-    for node in graph.nodes:  # a head that is stripped has another kind here
-        facts[node.site] = attrs.evolve(facts[node.site], kind=kind(node.operation))
+    own = {node.site: node.operation for node in whole.nodes}
+    for node in graph.nodes:
+        if node.operation is not own.get(node.site):  # a head that is stripped has another kind here
+            facts[node.site] = attrs.evolve(facts[node.site], kind=kind(node.operation))
     chosen: dict[Site, Rule] = {}
     rows: list[PlanRow] = []
     unmet = set(required)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -11,16 +10,17 @@ import keras
 from keras import layers
 
 from xaicore.inspect.affine import is_affine
+from xaicore.inspect.calls import called_kind, gates, keeps_sign
 from xaicore.inspect.kinds import activation_of, is_bounded, is_nonnegative, is_relu, kind
 
 if TYPE_CHECKING:
-    from xaicore.inspect.nodes import Graph, Node, Site
+    from xaicore.inspect.nodes import Graph, Site
 
 _KERNEL = frozenset({"conv", "dense"})
-_KEEPS_SIGN = frozenset({"routing", "identity", "max_pooling", "average_pooling", "sum"})
-_KEEPS_INPUT = frozenset({"routing", "identity", "rescaling"})
+_KEEPS_INPUT = frozenset({"routing", "identity", "rescaling", "embedding", "interpolation"})
 _ROUTES = frozenset({"routing", "identity"})
 _KEEPS_BOUND = frozenset({"routing", "identity", "rescaling", "product"})
+_MULTIPLIES = frozenset({"product", "bilinear"})
 _ACTIVATIONS = frozenset({"activation", "softmax"})
 _KEEPS_OUTPUT = frozenset({"routing", "identity", "activation", "softmax"})
 
@@ -31,11 +31,11 @@ class Facts:
 
     kind: see ``xaicore.inspect.kinds``.  affine: it can be read into an affine form.
     relu: it is, or ends in, a ReLU.
-    first: a kernel layer that the model's input reaches through padding, reshaping and rescaling only.
+    first: a kernel layer that the model's input reaches through padding, reshaping, rescaling, resizing and embedding
+        only.
     last: the output reaches the end of the model through reshaping and activations only.
     nonnegative: per input, whether no element can be negative.
-    gates: per input of a product, whether it scales the others: it comes from an activation that is bounded on both
-        sides, or is broadcast to them.
+    gates: per input of a product, whether it scales the others: see ``xaicore.inspect.calls.gates``.
     contains_kernel: a dense layer or a convolution.
     classes: names of the operation's class and of its bases.
     position: index of the kernel layer that runs here or ran last, counted from 0 in execution order.
@@ -67,18 +67,19 @@ def facts_of(graph: Graph) -> Mapping[Site, Facts]:
     facts: dict[Site, Facts] = {}
     kernels = 0
     for node in graph.nodes:
-        operation, name = node.operation, kind(node.operation)
         raw = bool(node.inputs) and all(key in from_input for key in node.inputs)
+        operation, name = node.operation, called_kind(graph, node, raw=raw)
         for inner in node.inner:
             kernels += kind(inner.operation) in _KERNEL
             facts[inner.site] = attrs.evolve(alone(inner.operation), position=max(0, kernels - 1))
         kernels += name in _KERNEL
         facts[node.site] = attrs.evolve(
             alone(operation),
+            kind=name,
             first=raw and name in _KERNEL,
             last=bool(last & set(node.outputs)),
             nonnegative=tuple(key in nonnegative for key in node.inputs),
-            gates=_gates(graph, node, bounded) if name == "product" else (),
+            gates=gates(graph, node, bounded) if name in _MULTIPLIES else (),
             position=max(0, kernels - 1),
         )
         if is_bounded(activation_of(operation)) or (
@@ -87,16 +88,10 @@ def facts_of(graph: Graph) -> Mapping[Site, Facts]:
             bounded |= set(node.outputs)
         if raw and name in _KEEPS_INPUT:
             from_input |= set(node.outputs)
-        if _is_nonnegative(node, name, nonnegative):
+        rectifies = name not in _ROUTES and is_nonnegative(activation_of(operation))
+        if rectifies or keeps_sign(node, name, nonnegative):
             nonnegative |= set(node.outputs)
     return {**facts, **_with_followers(graph, facts)}
-
-
-def _gates(graph: Graph, node: Node, bounded: set[int]) -> tuple[bool, ...]:
-    """Return which inputs of a product are gates; none of them where all would be."""
-    sizes = [math.prod(n or 1 for n in graph.specs[key].shape[1:]) for key in node.inputs]
-    found = tuple(key in bounded or size < max(sizes) for key, size in zip(node.inputs, sizes, strict=True))
-    return found if not all(found) else (False,) * len(found)
 
 
 def alone(operation: keras.Operation) -> Facts:
@@ -131,22 +126,6 @@ def _fused(site: Site, activation: object) -> tuple[Site, Facts]:
     """Return site and facts of an activation that a layer ends in, as if it were a layer of its own."""
     layer = activation if isinstance(activation, keras.Operation) else layers.Activation(activation)
     return attrs.evolve(site, path=f"{site.path}/activation"), alone(layer)
-
-
-def _is_nonnegative(node: Node, name: str, nonnegative: set[int]) -> bool:
-    operation = node.operation
-    if name not in {"identity", "routing"} and is_nonnegative(activation_of(operation)):
-        return True
-    if name not in _KEEPS_SIGN or not node.inputs or not all(key in nonnegative for key in node.inputs):
-        return False
-    if isinstance(operation, layers.Subtract) or type(operation).__name__ == "Subtract":
-        return False
-    if type(operation).__name__ == "Pad":
-        return not getattr(operation, "constant_values", None)  # pads with zeros, or with the tensor's own values
-    # A sum with a constant may be negative; every tensor that it adds is among the inputs otherwise.
-    return (
-        name != "sum" or isinstance(operation, layers.Layer) or len(keras.tree.flatten(node.args)) == len(node.inputs)
-    )
 
 
 def _last(graph: Graph) -> set[int]:

@@ -27,6 +27,10 @@ OPERATIONS = OPERATION_NAMES
 ROUTING = frozenset({"routing", "max_pooling", "identity"})
 
 _ELEMENTWISE = ("elu", "selu", "celu", "gelu", "silu", "leaky_relu", "tanh", "softsign", "mish", "log_sigmoid")
+_NONNEGATIVE_OPERATIONS = frozenset(
+    {"Sigmoid", "Softplus", "HardSigmoid", "Softmax", "Exp", "Square", "Sqrt", "Absolute", "Abs"}
+    | {"SparsePlus", "SparseSigmoid", "Sparsemax", "Squareplus"}
+)
 _NONNEGATIVE = ("relu", "relu6", "sigmoid", "softplus", "exponential", "hard_sigmoid", "softmax")
 
 
@@ -38,11 +42,14 @@ def kind(operation: keras.Operation) -> str:
     """Return the kind of an operation, "other" where no table knows it."""
     if isinstance(operation, layers.Activation):
         return _activation_kind(canonical(operation.activation))
-    if isinstance(operation, layers.ReLU) and operation.threshold:
-        return "other"
     if isinstance(operation, layers.Layer):
-        return next((name for name, classes in LAYERS if isinstance(operation, classes)), "other")
-    return OPERATIONS.get(type(operation).__name__, "other")
+        found = next((name for name, classes in LAYERS if isinstance(operation, classes)), "other")
+    else:
+        found = OPERATIONS.get(type(operation).__name__, "other")
+    if found not in {"routing", "interpolation"} or not hasattr(operation, "interpolation"):
+        return found
+    # A number of the output is a mean of some of the input's, or one of them.
+    return "routing" if operation.interpolation == "nearest" else "interpolation"
 
 
 def is_padding(operation: keras.Operation) -> bool:
@@ -75,17 +82,24 @@ def is_relu(activation: object) -> bool:
 
     By identity and by instance: a ReLU layer given as ``activation=`` has no name to go by.
     """
-    if isinstance(activation, layers.ReLU):
-        return not activation.negative_slope and not activation.threshold
+    if _has_slope(activation):
+        return not activation.negative_slope and not activation.threshold  # type: ignore[attr-defined]
     if type(activation).__name__ in {"Relu", "Relu6"} and isinstance(activation, keras.Operation):
         return True
     return activation in _named(("relu", "relu6"))
 
 
+def _has_slope(activation: object) -> bool:
+    """Return whether an activation is a ReLU with slope, threshold and maximum, as a layer or an operation."""
+    return isinstance(activation, keras.Operation) and (
+        isinstance(activation, layers.ReLU) or type(activation).__name__ == "ReLU"
+    )
+
+
 def is_unbounded_relu(activation: object) -> bool:
     """Return whether an activation is exactly max(z, 0)."""
-    if isinstance(activation, layers.ReLU):
-        return is_relu(activation) and activation.max_value is None
+    if _has_slope(activation):
+        return is_relu(activation) and activation.max_value is None  # type: ignore[attr-defined]
     return type(activation).__name__ == "Relu" or activation is keras.activations.relu
 
 
@@ -94,16 +108,16 @@ def is_nonnegative(activation: object) -> bool:
     if is_relu(activation) or isinstance(activation, layers.Softmax):
         return True
     if isinstance(activation, keras.Operation):
-        return type(activation).__name__ in {"Sigmoid", "Softplus", "HardSigmoid", "Softmax", "Exp"}
+        return type(activation).__name__ in _NONNEGATIVE_OPERATIONS
     return activation in _named(_NONNEGATIVE)
 
 
 def is_bounded(activation: object) -> bool:
     """Return whether an activation stays between two numbers, the lower of them zero: what gates are made of."""
-    if isinstance(activation, layers.ReLU):
-        return is_relu(activation) and activation.max_value is not None
+    if _has_slope(activation):
+        return is_relu(activation) and activation.max_value is not None  # type: ignore[attr-defined]
     if isinstance(activation, keras.Operation):
-        return type(activation).__name__ in {"Sigmoid", "HardSigmoid", "Softmax", "Relu6"}
+        return type(activation).__name__ in {"Sigmoid", "HardSigmoid", "SparseSigmoid", "Softmax", "Sparsemax", "Relu6"}
     return activation in _named(("sigmoid", "hard_sigmoid", "softmax", "relu6"))
 
 

@@ -18,7 +18,7 @@ from xaicore.inspect.kinds import kind
 if TYPE_CHECKING:
     from xaicore.inspect.nodes import Graph, Node
 
-_LINEAR = frozenset({"identity", "sum", "average_pooling"})
+_LINEAR = frozenset({"identity", "sum", "average_pooling", "interpolation"})
 _SCALES = (layers.Rescaling, layers.Normalization)
 _NOT_LINEAR = ("Maximum", "Minimum")  # of the kind "routing"
 

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 class Gate:
     """``R_signal = R, R_gate = 0`` for y = signal * gate: Arras et al. 2017, "LRP-all", for the gates of an LSTM.
 
-    A gate scales the others: it comes from an activation that is bounded on both sides (sigmoid, hard sigmoid, softmax,
-    a cut ReLU), or it is broadcast to them, as the weights of channels in squeeze-and-excitation are.  Where no factor
-    is one, or all are, each gets an equal part of R.  A quotient is the product of its numerator with a gate; with a
-    constant beside it, one tensor gets all.
+    A gate scales the others: it is broadcast to them, as the weights of channels in squeeze-and-excitation are; or, of
+    full size, it comes from an activation that is bounded on both sides (sigmoid, hard sigmoid, softmax, a cut ReLU).
+    Where no factor of full size is one, or all are, these get equal parts of R.  A quotient is the product of its
+    numerator with a gate; with a constant beside it, one tensor gets all.  In a gated linear unit, ``ops.glu``, the
+    second half of the input is the gate.
     """
 
     setting: ClassVar[Setting] = attrs.evolve(SETTING, applies="product", companions=AROUND)
@@ -42,6 +43,8 @@ class Gate:
         from xaicore.engine.vjp import vjp
 
         output = op.forward(*inputs)
+        if type(op.operation).__name__ == "Glu":
+            return output, _to_first_half(op.operation.axis)  # type: ignore[attr-defined]
         divides = "Divide" in type(op.operation).__name__
         gates = tuple(i > 0 for i in range(len(inputs))) if divides else op.facts.gates or (False,) * len(inputs)
         signals = len(gates) - sum(gates)
@@ -61,6 +64,61 @@ class Gate:
     def effort(self, facts: Facts) -> Effort:  # noqa: ARG002  # other rules look at them
         """Return a forward pass, and a copy on the way back."""
         return Effort(passes=1, sweeps=1, outputs=0)
+
+
+def _to_first_half(axis: int) -> Backward:
+    def backward(relevance: tf.Tensor) -> Relevance:
+        import tensorflow as tf
+
+        return Relevance((tf.concat([relevance, tf.zeros_like(relevance)], axis),))
+
+    return backward
+
+
+@attrs.frozen
+class Bilinear:
+    """``R_A = A * (R / y) B^T / 2``, and B the same: Achtibat et al. 2024, proposition 3.3, for y = A B.
+
+    For matrix products, ``Dot`` and ``einsum`` of any number n of tensors, each of which gets an n-th part, in
+    proportion to its contributions with the others held fixed.  A factor that comes from an activation bounded on both
+    sides, such as the weights of attention, is a gate and gets nothing (Ali et al. 2022); where all are, none is.
+    With constants beside it, one tensor gets all: the z rule of a linear map.
+
+    Args:
+        stabilizer: Keeps y away from zero; 0 divides, and an exact zero gives zero.
+    """
+
+    setting: ClassVar[Setting] = attrs.evolve(WEIGHTED, applies="bilinear", companions=AROUND)
+
+    stabilizer: float = attrs.field(default=0.0, converter=real(minimum=0.0))
+
+    def __call__(self, op: OpCall, *inputs: tf.Tensor) -> tuple[tf.Tensor, Backward]:
+        """Return the output and relevance: like the output -> Relevance of every input."""
+        import tensorflow as tf
+
+        from xaicore.engine.vjp import vjp
+        from xaicore_lrp.stabilizer import divide, kept_back, per_sample
+
+        if getattr(op.operation, "normalize", False):
+            raise misfit(op, self, "is for products, and `normalize` divides by the lengths of the factors")
+        output, pull = vjp(op.forward, *inputs)
+        gates = op.facts.gates or (False,) * len(inputs)
+
+        def backward(relevance: tf.Tensor) -> Relevance:
+            share = tf.constant(1 / (len(gates) - sum(gates)), relevance.dtype)
+            quotient = divide(relevance, output, self.stabilizer)
+            found = zip(inputs, pull(quotient), gates, strict=True)
+            shares = tuple(None if gate or slope is None else share * x * slope for x, slope, gate in found)
+            if not op.sinks:
+                return Relevance(shares)
+            back = kept_back(relevance, output, quotient, self.stabilizer)
+            return Relevance(shares, {"stabilizer": per_sample(back)})
+
+        return output, backward
+
+    def effort(self, facts: Facts) -> Effort:
+        """Return the passes of every factor's gradient, a division and products."""
+        return Effort(passes=1 + max(1, len(facts.gates)), sweeps=4)
 
 
 @attrs.frozen

@@ -19,10 +19,13 @@ SETTING = Setting(
     applies="affine",
     companions=(
         ("activation", "lrp.pass"),
+        ("softmax", "lrp.pass"),
         ("rescaling", "lrp.pass"),
         ("sum", "lrp.proportional"),
         ("average_pooling", "lrp.proportional"),
+        ("interpolation", "lrp.proportional"),
         ("product", "lrp.gate"),
+        ("bilinear", "lrp.bilinear"),
         ("sample_norm", "lrp.sample_norm"),
     ),
     initial="score",

@@ -58,14 +58,16 @@ class Pass:
 class Proportional:
     """``R_ij = x_ij sum_k J_ijk R_k / y_k``: the z rule of an operation with the constant Jacobian J.
 
-    For sums and average pooling; i counts the inputs.  It takes no epsilon from the rules around it: these operations
-    have no weights that could cancel by training, and a large epsilon would swallow skip connections.
+    For sums, average pooling and interpolation; i counts the inputs.  It takes no epsilon from the rules around it:
+    these operations have no weights that could cancel by training, and a large epsilon would swallow skip connections.
 
     Args:
         stabilizer: Keeps y away from zero; 0 divides, and an exact zero gives zero.
     """
 
-    setting: ClassVar[Setting] = attrs.evolve(WEIGHTED, applies="sum or average_pooling", companions=AROUND)
+    setting: ClassVar[Setting] = attrs.evolve(
+        WEIGHTED, applies="sum or average_pooling or interpolation", companions=AROUND
+    )
 
     stabilizer: float = attrs.field(default=0.0, converter=real(minimum=0.0))
 

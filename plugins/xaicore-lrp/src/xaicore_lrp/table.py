@@ -101,6 +101,13 @@ ROWS: dict[str, Declaration] = {
         formula="R_j = sum_k (2 x_j+ W_jk+ / z_k++ - x_j+ W_jk- / z_k+-) R_k",
         cites=("alber2019",),
     ),
+    "lrp.bilinear": Declaration(
+        "rule",
+        "xaicore_lrp.products:Bilinear",
+        summary="Matrix products: in proportion to the contributions, equal parts to either side; none to a gate.",
+        formula="R_A = x_A sum_k J_Ak R_k / y_k / n over the n factors, J_A the Jacobian with the others held fixed",
+        cites=("achtibat2024",),
+    ),
     "lrp.epsilon": Declaration(
         "rule",
         _RULES + "Epsilon",
@@ -172,7 +179,7 @@ ROWS: dict[str, Declaration] = {
     "lrp.proportional": Declaration(
         "rule",
         "xaicore_lrp.structure:Proportional",
-        summary="In proportion to the contributions to a sum or an average.",
+        summary="In proportion to the contributions to a sum, an average or an interpolation.",
         formula="R_ij = x_ij sum_k J_ijk R_k / y_k",
         cites=("bach2015",),
     ),
