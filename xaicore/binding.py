@@ -30,6 +30,7 @@ from xaicore.errors import (
     TargetType,
     UnknownOutput,
 )
+from xaicore.forwarded import specs_of, split_forwarded, symbols_of
 from xaicore.inspect.head import hidden_head, scored, strip_head
 from xaicore.inspect.inputs import InputSpec
 from xaicore.inspect.nodes import Graph, Ref
@@ -62,6 +63,7 @@ class Bound:
     output_specs: every output of the model.  output: index of the explained one.
     plan: what every operation gets.  visited: sites that the trace met.
     program: the chosen output of the model as a function.  step: the analyzer's own, on this program.
+    forwarded: further arguments of the model with a row for each sample; ``batch`` takes them behind the inputs.
     """
 
     analyzer: AnalyzerBase
@@ -79,6 +81,7 @@ class Bound:
     visited: Visits = attrs.field(repr=False)
     traces: int = 0
     functions: dict[TargetSpec, Function] = attrs.field(factory=dict, repr=False)
+    forwarded: tuple[InputSpec, ...] = ()
 
     def parse_target(self, target: object, batch: int) -> ParsedTarget:
         """Return the target of a batch, checked; nothing is traced.  See ``xaicore.engine.target.parse``."""
@@ -147,7 +150,7 @@ class Bound:
         if not is_compiled(self.analyzer):
             return functools.partial(self._on_the_host, spec)
         signature = (
-            tuple(tf.TensorSpec((None, *s.shape[1:]), s.dtype) for s in self.input_specs),
+            tuple(tf.TensorSpec((None, *s.shape[1:]), s.dtype) for s in (*self.input_specs, *self.forwarded)),
             tf.TensorSpec((None, None), tf.int32),
             tf.TensorSpec((None,), tf.int64),
         )
@@ -159,12 +162,18 @@ class Bound:
 
     def _on_the_host(self, spec: TargetSpec, inputs: Tensors, index: tf.Tensor, ids: tf.Tensor) -> Attribution:
         """Run the step as it is, on tensors that hold numbers; it may return arrays."""
-        found = self.step(inputs, Target(spec, index if spec.needs_index else None), ids)
+        found = self._run(spec, inputs, index, ids)
         return keras.tree.map_structure(tf.convert_to_tensor, found)  # type: ignore[no-any-return]
 
     def _trace(self, spec: TargetSpec, inputs: Tensors, index: tf.Tensor, ids: tf.Tensor) -> Attribution:
         self.traces += 1
-        return self.step(inputs, Target(spec, index if spec.needs_index else None), ids)
+        return self._run(spec, inputs, index, ids)
+
+    def _run(self, spec: TargetSpec, inputs: Tensors, index: tf.Tensor, ids: tf.Tensor) -> Attribution:
+        step, count = self.step, len(self.input_specs)
+        if self.forwarded:  # they are repeated with the samples, and not explained
+            step = self.analyzer.attribute(self.program.given(inputs[count:]))
+        return step(inputs[:count], Target(spec, index if spec.needs_index else None), ids)
 
 
 def bind(
@@ -180,11 +189,12 @@ def bind(
     fresh: drop what the cache has of this analyzer and this model.
     """
     check_model(model)
-    kwargs = dict(forward_kwargs or {})
-    analyzer = with_paths(analyzer, lambda: read_graph(model, kwargs))
+    kwargs, arrays = split_forwarded(model, forward_kwargs)
+    forwarded = specs_of(arrays)
+    analyzer = with_paths(analyzer, lambda: read_graph(model, {**kwargs, **symbols_of(forwarded)}))
     # The key itself and not its hash, which -1 and -2 share; with types, since 1, 1.0 and True are equal.
     typed = tuple((name, type(kwargs[name]), kwargs[name]) for name in sorted(kwargs))
-    key = (analyzer, output, typed, structure_of(model))
+    key = (analyzer, output, typed, forwarded, structure_of(model))
     try:
         hash(key)
     except TypeError as error:
@@ -194,7 +204,7 @@ def bind(
         ) from error
     with _BINDING:
         of_model = _BOUND.setdefault(model, {})
-        bound = _bind(analyzer, model, output, kwargs) if fresh or key not in of_model else of_model[key]
+        bound = _bind(analyzer, model, output, kwargs, forwarded) if fresh or key not in of_model else of_model[key]
         of_model.pop(key, None)
         of_model[key] = bound  # the last in order is the one used last
         while len(of_model) > _MOST_BOUND:
@@ -202,8 +212,14 @@ def bind(
         return bound
 
 
-def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, kwargs: dict[str, object]) -> Bound:
-    graph = _in_full_precision(read_graph(model, kwargs), model.name)
+def _bind(
+    analyzer: AnalyzerBase,
+    model: keras.Model,
+    output: str | int | None,
+    kwargs: dict[str, object],
+    forwarded: tuple[InputSpec, ...],
+) -> Bound:
+    graph = _in_full_precision(read_graph(model, {**kwargs, **symbols_of(forwarded)}), model.name)
     score = score_of(analyzer)
     _refuse_integers(analyzer, graph)
     heads = [graph.between(graph.inputs, (key,)) for key in graph.outputs]
@@ -226,7 +242,7 @@ def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, 
         model_name=model.name,
         input_specs=tuple(
             InputSpec(name, graph.specs[key].shape, graph.specs[key].dtype)
-            for name, key in zip(graph.input_names, graph.inputs, strict=True)
+            for name, key in zip(graph.input_names, graph.inputs, strict=False)  # beyond are the forwarded ones
         ),
         input_structure=keras.tree.map_structure(
             lambda ref: position[ref.key] if isinstance(ref, Ref) else ref, graph.structure
@@ -239,6 +255,7 @@ def _bind(analyzer: AnalyzerBase, model: keras.Model, output: str | int | None, 
         variables=tuple(v.value for v in model.variables),
         architecture=f"{type(model).__qualname__}{_described(graph)}",
         visited=program.visited,
+        forwarded=forwarded,
     )
 
 
@@ -309,7 +326,7 @@ def _output_index(specs: Sequence[OutputSpec], output: str | int | None) -> int:
 def _refuse_integers(analyzer: AnalyzerBase, graph: Graph) -> None:
     if is_cut(analyzer) or not all(one.needs_gradient for one in nested(analyzer) if not hasattr(one, "inner")):
         return
-    for name, key in zip(graph.input_names, graph.inputs, strict=True):
+    for name, key in zip(graph.input_names, graph.inputs, strict=False):
         if not tf.as_dtype(graph.specs[key].dtype).is_floating:
             sites = ", ".join(str(n.site) for n in graph.consumers(key))
             raise IntegerInput(

@@ -295,3 +295,7 @@ class PrecisionWarning(UserWarning):
 
 class HeadWarning(UserWarning):
     """A model ends in a softmax or sigmoid that cannot be left out: the probability is explained."""
+
+
+class HeadWarning(UserWarning):
+    """A model ends in a softmax or sigmoid that cannot be left out: the probability is explained."""

@@ -61,7 +61,8 @@ class Node:
     args, kwargs: its arguments, tensors replaced by ``Ref``.
     outputs: keys of the tensors that it returns.
     inner: calls of the layers inside, in order, where the operation could not be turned into a graph.
-    why: then, why not.
+    why: then, why not.  end: "softmax" or "sigmoid" where that is what such an operation does last, reshapes aside,
+        "unknown" where it cannot be seen.  tail: which of the calls inside returns what it returns, reshaped perhaps.
     folded: sites of operations whose work this one does too (see ``xaicore.inspect.folding``).
     """
 
@@ -73,6 +74,8 @@ class Node:
     inner: tuple[Inner, ...] = ()
     folded: tuple[Site, ...] = ()
     why: str = ""
+    end: str = ""
+    tail: int | None = None
 
     @property
     def operation(self) -> keras.Operation:

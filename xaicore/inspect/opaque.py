@@ -11,6 +11,7 @@ import contextvars
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import attrs
 import keras
 import tensorflow as tf
 
@@ -22,6 +23,9 @@ from xaicore.inspect.quiet import quiet
 Wrapper = Callable[..., object]
 
 _ACTIVE: contextvars.ContextVar[object] = contextvars.ContextVar("xaicore_shadow", default=None)
+# Operations of TensorFlow that are heads of classifiers, and those that only reshape what they are given.
+_ENDS = {"Softmax": "softmax", "Sigmoid": "sigmoid", "LogSoftmax": "softmax"}
+_SAME = frozenset({"Identity", "Reshape", "Squeeze", "ExpandDims", "Cast", "EnsureShape", "StopGradient", "Transpose"})
 # Two traces must not shadow one layer at a time: the first to end would restore what the other still needs.
 _SHADOWING = threading.RLock()
 
@@ -69,23 +73,42 @@ def leaves(operation: keras.Operation) -> list[keras.Operation]:
     return [x for x in unique.values() if not x._layers]  # noqa: SLF001
 
 
+@attrs.frozen(eq=False)
+class Traced:
+    """What a run of an operation tells: see ``nodes.Node``.  outputs: shapes and dtypes."""
+
+    inner: tuple[Inner, ...]
+    outputs: list[keras.KerasTensor]
+    end: str = ""
+    tail: int | None = None
+
+    @property
+    def of_node(self) -> dict[str, object]:
+        """What a node of the operation keeps."""
+        return {"inner": self.inner, "end": self.end, "tail": self.tail}
+
+
 def trace_opaque(
     operation: keras.Operation,
     path: str,
     args: tuple[object, ...],
     kwargs: Mapping[str, object],
     specs: Mapping[int, Spec],
-) -> tuple[tuple[Inner, ...], list[keras.KerasTensor]]:
-    """Run an operation once in a graph that is thrown away; return the calls inside and its outputs' specs."""
+) -> Traced:
+    """Run an operation once in a graph that is thrown away; return the calls inside, and what it ends in."""
     inside = leaves(operation)
     walk = Walk()
     inner: list[Inner] = []
     outer: list[object] = []
+    returned: dict[object, int] = {}  # tensor -> the call that it comes from
 
     def record(layer: keras.Operation, call: Callable[..., object], *a: object, **k: object) -> object:
         looped = tf.compat.v1.get_default_graph() is not outer[0]
         inner.append(Inner(walk.site(f"{path}/{layer.name}"), layer, looped))
-        return call(*a, **k)
+        number, found = len(inner) - 1, call(*a, **k)
+        if isinstance(found, tf.Tensor) and not looped:
+            returned[found.ref()] = number
+        return found
 
     refs = [r for r in keras.tree.flatten((args, dict(kwargs))) if isinstance(r, Ref)]
 
@@ -104,7 +127,24 @@ def trace_opaque(
             f"{[s.shape for s in signature]}: {type(error).__name__}: {error}"
         ) from error
     outputs = keras.tree.flatten(concrete.structured_outputs)
-    return tuple(inner), [keras.KerasTensor(tuple(t.shape), dtype=t.dtype.name) for t in outputs]
+    specs_out = [keras.KerasTensor(tuple(t.shape), dtype=t.dtype.name) for t in outputs]
+    end, tail = _end_of(concrete.outputs[0], returned) if len(outputs) == 1 and concrete.outputs else ("", None)
+    return Traced(tuple(inner), specs_out, end, tail)
+
+
+def _end_of(tensor: tf.Tensor, returned: Mapping[object, int]) -> tuple[str, int | None]:
+    """Return the activation that a tensor of a graph comes from, reshapes aside, and the call that it comes from."""
+    tail: int | None = None
+    while True:
+        tail = returned.get(tensor.ref()) if tail is None else tail
+        kind = tensor.op.type
+        if kind in _ENDS:
+            return _ENDS[kind], tail
+        if "Call" in kind or kind in {"If", "While", "StatelessIf", "StatelessWhile"}:
+            return "unknown", tail
+        if kind not in _SAME or not tensor.op.inputs:
+            return "", tail
+        tensor = tensor.op.inputs[0]
 
 
 def fill(

@@ -44,7 +44,8 @@ def read_graph(model: keras.Model, forward_kwargs: Mapping[str, object] | None =
 
     Args:
         model: A built Keras 3 model.
-        forward_kwargs: Further arguments of a subclassed model's ``call``.
+        forward_kwargs: Further arguments of a subclassed model's ``call``; those that are symbolic tensors are the last
+            inputs of the graph, beyond those that have names.
 
     Raises:
         NotAKerasModel, LegacyKerasModel, UnbuiltModel: the model is no model, an old one, or has no shapes.
@@ -123,8 +124,8 @@ def _walk_operation(
     if not isinstance(inlined, str):
         walk.contain(operation, path, refs, inlined)
         return inlined
-    inner, _ = trace_opaque(operation, path, args, kwargs, walk.specs)
-    return walk.add(operation, path, args, kwargs, outputs, inner=inner, why=inlined)
+    traced = trace_opaque(operation, path, args, kwargs, walk.specs)
+    return walk.add(operation, path, args, kwargs, outputs, why=inlined, **traced.of_node)
 
 
 def _walk_stages(walk: Walk, operation: keras.layers.Layer, given: list[Ref], path: str) -> list[Ref]:
@@ -181,12 +182,17 @@ def _read_subclassed(model: keras.Model, forward_kwargs: dict[str, object], walk
     inputs_struct, names = _inputs_of_subclassed(model)
     structure = keras.tree.map_structure(walk.ref, inputs_struct)
     inputs = keras.tree.flatten(structure)
+    forward_kwargs = {
+        name: walk.ref(value) if isinstance(value, keras.KerasTensor) else value
+        for name, value in forward_kwargs.items()
+    }
+    inputs += [value for value in forward_kwargs.values() if isinstance(value, Ref)]
     outputs = _inline(walk, model, (structure,), forward_kwargs, "")
     if isinstance(outputs, str):
-        inner, made = trace_opaque(model, model.name, (structure,), forward_kwargs, walk.specs)
+        traced = trace_opaque(model, model.name, (structure,), forward_kwargs, walk.specs)
         # A cache that is keyed weakly by the model must not hold the model.
-        more = {"inner": inner, "why": outputs, "reference": weakref.ref(model)}
-        outputs = walk.add(model, model.name, (structure,), forward_kwargs, made, **more)
+        more = {**traced.of_node, "why": outputs, "reference": weakref.ref(model)}
+        outputs = walk.add(model, model.name, (structure,), forward_kwargs, traced.outputs, **more)
     output_names = tuple(f"output_{i}" for i in range(len(outputs)))
     returned = outputs[0] if len(outputs) == 1 else outputs
     return walk.graph(inputs, outputs, names=(names, output_names), structure=(structure, returned))

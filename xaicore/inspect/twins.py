@@ -15,6 +15,8 @@ from xaicore.inspect.affine import twin
 
 # What Keras keeps about calls and tracking belongs to the original.
 _NOT_INSIDE = frozenset({"_inbound_nodes", "_outbound_nodes", "_tracker", "_losses", "_loss_ids", "_nodes"})
+# What is bound to the original, and would keep it: wrapped methods, and what training and predicting compiled.
+_BOUND = ("build", "quantize", "train_function", "test_function", "predict_function", "optimizer", "history")
 
 Changes = Callable[[keras.Operation], Mapping[str, object]]
 
@@ -49,11 +51,13 @@ def deep_twin(operation: keras.Operation, changes: Changes | None = None) -> Twi
             # Losses and nodes of its own; a symbolic tensor has no loss that could be added.
             own: dict[str, object] = {"_inbound_nodes": [], "_outbound_nodes": [], "_losses": [], "_loss_ids": set()}
             made = twin(original, **own, **({} if changes is None else changes(original)))
+            for name in _BOUND:
+                made.__dict__.pop(name, None)
             by_original[id(original)], originals[id(made)] = made, original  # before its parts, which may hold it
             for name, value in original.__dict__.items():
                 if name == "_nodes_by_depth":
                     made.__dict__[name] = {depth: [_node(n) for n in nodes] for depth, nodes in value.items()}
-                elif name not in _NOT_INSIDE and made.__dict__[name] is value:
+                elif name not in _NOT_INSIDE and made.__dict__.get(name) is value:
                     made.__dict__[name] = inside(value)
         return by_original[id(original)]
 
