@@ -61,9 +61,11 @@ class Bound:
     coverage: tuple[dict[str, str], ...] = ({"site": "dense", "operation": "Dense", "action": "gradient"},)
     sizes: list[int] = attrs.Factory(list)
     program: None = None
+    output_specs: tuple[OutputSpec, ...] = (OutputSpec("y", (None, CLASSES), "logit"),)
+    output: int = 0
 
     def parse_target(self, target, batch):
-        return parse(target, (OutputSpec("y", (None, CLASSES), "logit"),), output=None, batch=batch)
+        return parse(target, self.output_specs, output=None, batch=batch)
 
     def batch(self, inputs, parsed, ids):
         self.sizes.append(len(ids))

@@ -90,7 +90,8 @@ class AnalyzerBase:
         Args:
             model: A built Keras 3 model.  It is only read, and not kept alive.
             output: Name or index of the output, where the model has several.
-            forward_kwargs: Further arguments of a subclassed model's ``call``; hashable values.
+            forward_kwargs: Further arguments of a subclassed model's ``call``; values that can be hashed, and arrays
+                with a row for each sample, of which the shapes count.
             fresh: Compile anew; needed only where a model's Python code was changed.
         """
         from xaicore.binding import bind  # TensorFlow is imported only when something is computed
@@ -118,7 +119,8 @@ class AnalyzerBase:
             target: What to explain of the output; see ``xaicore.engine.target``.  Default: the largest output.
             target_fn: Another name for target where it is a function: outputs (batch, classes) -> (batch,).
             output: Name or index of the output, where the model has several.
-            forward_kwargs: Further arguments of a subclassed model's ``call``.
+            forward_kwargs: Further arguments of a subclassed model's ``call``; arrays have a row for each sample, and
+                are not explained.
             batch_size: Samples per step, 32 by default.
             verbose: 0 no progress bar, 1 a bar, "auto" a bar on a terminal when there is more than one batch.
             callbacks: ``keras.callbacks.Callback`` objects; they get the ``on_predict_*`` events.
@@ -128,11 +130,18 @@ class AnalyzerBase:
         """
         # TensorFlow is imported only when something is computed.
         from xaicore.engine.target import named_output, one_target
+        from xaicore.forwarded import split_forwarded
         from xaicore.streaming import Run, stream
 
         target = one_target(target=target, target_fn=target_fn)
         bound = self.bind(model, named_output(target) if output is None else output, forward_kwargs)
-        run = Run(batch_size=batch_size, verbose=verbose, callbacks=callbacks, model=model)
+        run = Run(
+            batch_size=batch_size,
+            verbose=verbose,
+            callbacks=callbacks,
+            model=model,
+            forwarded=split_forwarded(model, forward_kwargs)[1],
+        )
         return stream(bound, x, target, run)  # type: ignore[return-value]  # without a sink it is kept
 
     def plan(self, model: keras.Model, output: str | int | None = None) -> Plan:

@@ -69,7 +69,8 @@ def explain(  # noqa: PLR0917  # the order of keras-explainable's arguments
         target: Another name for y.
         target_fn: Another name for y where it is a function: outputs (batch, classes) -> (batch,) classes or scores.
         output: Name or index of the output, where the model has several.
-        forward_kwargs: Further arguments of a subclassed model's ``call``.
+        forward_kwargs: Further arguments of a subclassed model's ``call``: values that can be hashed, and arrays with a
+            row for each sample, which go with their sample wherever a method takes it, and are not explained.
         sink: Gets the Explanation of each batch as it comes.  Nothing is kept then, and None is returned: data of any
             length in constant memory.
         spatial_axis: Axes that ``postprocessing`` works along, where it has ``axis``.
@@ -98,6 +99,7 @@ def explain(  # noqa: PLR0917  # the order of keras-explainable's arguments
         analyzer = _resized(analyzer, resizing)
     if postprocessing is not None:
         analyzer = analyzer | _along(get_filter(postprocessing), spatial_axis)
+    from xaicore.forwarded import split_forwarded
     from xaicore.streaming import Run, stream
 
     bound = analyzer.bind(model, named_output(wanted) if output is None else output, forward_kwargs, fresh=force)
@@ -110,6 +112,7 @@ def explain(  # noqa: PLR0917  # the order of keras-explainable's arguments
         sink=sink,
         queue={name: value for name, value in told.items() if value is not None},
         model=model,
+        forwarded=split_forwarded(model, forward_kwargs)[1],
     )
     return stream(bound, x, wanted, run)  # type: ignore[return-value]  # None for those who give a sink
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from xaicore.errors import EmptyInput, InvalidArgument
 from xaicore.explanation import Explanation, join_targets
+from xaicore.forwarded import check_lengths
 from xaicore.halving import Halves
 from xaicore.inspect.structure import fill, join
 from xaicore.nesting import is_cut, nested, rows_of
@@ -35,6 +36,7 @@ class Run:
     steps: Most batches that are taken; None takes all.
     sink: Gets the Explanation of each batch as it comes; nothing is kept then.
     model: What callbacks find as their model.
+    forwarded: Further arguments of the model with a row for each sample.
     queue: How a PyDataset makes its batches: workers, use_multiprocessing, max_queue_size, where it is told.
     """
 
@@ -45,6 +47,7 @@ class Run:
     sink: Callable[[Explanation], object] | None = None
     queue: Mapping[str, Any] = attrs.field(factory=dict)
     model: keras.Model | None = None
+    forwarded: Mapping[str, np.ndarray] = attrs.field(factory=dict)
 
 
 def stream(bound: Bound, data: object, target: object = None, run: Run | None = None) -> Explanation | None:
@@ -69,6 +72,8 @@ def stream(bound: Bound, data: object, target: object = None, run: Run | None = 
     rows = rows_of(bound.analyzer, bound.program)
     if rows is not None and source.samples not in {None, rows}:
         raise _differ(rows, f"{source.samples}")
+    if source.samples is not None:
+        check_lengths(run.forwarded, source.samples)
     expected = source.steps if run.steps is None else min(run.steps, source.steps or run.steps)
     events = _events(run, expected)
     halves = Halves(bound)
@@ -79,7 +84,8 @@ def stream(bound: Bound, data: object, target: object = None, run: Run | None = 
         ids = np.arange(len(batch.parsed.index), dtype=np.int64) + kept.count
         if rows is not None and kept.count + len(ids) > rows:
             raise _differ(rows, f"at least {kept.count + len(ids)}")
-        one = halves(batch.inputs, batch.parsed, ids)
+        check_lengths(run.forwarded, kept.count + len(ids), least=True)
+        one = halves([*batch.inputs, *(array[ids] for array in run.forwarded.values())], batch.parsed, ids)
         if run.sink is None:
             kept.add(batch, one, ids)
         else:

@@ -61,7 +61,7 @@ class Augmented(AnalyzerBase):
         for site in (getattr(one, "at", None) for one in nested(self.inner) if not one.maps):
             if site is not None:
                 self._check_site(program, site)
-        for name, key in zip(graph.input_names, graph.inputs, strict=True):
+        for name, key in zip(graph.input_names, graph.inputs, strict=False):  # beyond are a model's further arguments
             shape = graph.specs[key].shape
             if len(shape) < _POSITIONS:
                 raise InvalidParameter(

@@ -71,7 +71,12 @@ class TimesSign(AnalyzerBase):
             )
         graph = program.graph
         if isinstance(self.mu, Array):
-            check_stand_in(self.mu, graph.input_names, [graph.specs[key] for key in graph.inputs], what="mu")
+            check_stand_in(
+                self.mu,
+                graph.input_names,
+                [graph.specs[key] for key in graph.inputs[: len(graph.input_names)]],
+                what="mu",
+            )
 
     def attribute(self, program: Program) -> Step:
         """Return the inner step with a sign for each input."""

@@ -88,7 +88,7 @@ class Adaptive(AnalyzerBase):
         """Return what the linear prefix takes of a pass."""
         from xaicore.engine.prefix import spared
 
-        moving = len(program.graph.inputs) if self.at is None else 1
+        moving = len(program.graph.input_names) if self.at is None else 1
         return spared(program, moving) if self.prefix else 0.0
 
     def rows(self, program: Program) -> int | None:

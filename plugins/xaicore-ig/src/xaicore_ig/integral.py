@@ -94,7 +94,7 @@ class PathIntegral(AnalyzerBase):
         """Return what the linear prefix takes of a pass."""
         from xaicore.engine.prefix import spared
 
-        moving = len(program.graph.inputs) if self.at is None else 1
+        moving = len(program.graph.input_names) if self.at is None else 1
         return spared(program, moving) if self.prefix and bool(self.claims) and isinstance(self.path, Straight) else 0.0
 
     def rows(self, program: Program) -> int | None:

@@ -49,8 +49,9 @@ class Perturbation(AnalyzerBase):
             InvalidParameter: a length is not known before the run, or the baseline does not fit.
         """
         graph = program.graph
-        check_stand_in(self.baseline, graph.input_names, [graph.specs[key] for key in graph.inputs])
-        return tuple(shape_of(program.graph, i) for i in range(len(program.graph.inputs)))
+        count = len(graph.input_names)  # beyond are further arguments of the model, which are left as they are
+        check_stand_in(self.baseline, graph.input_names, [graph.specs[key] for key in graph.inputs[:count]])
+        return tuple(shape_of(graph, i) for i in range(count))
 
     def replaced(self, inputs: Tensors, keep: Tensors) -> Tensors:
         """Return ``keep * x + (1 - keep) * baseline``; of integers, one of the two."""
