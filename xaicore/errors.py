@@ -97,6 +97,10 @@ class MissingParameter(InvalidParameter):
     """A parameter without which there is no part is not given."""
 
 
+class ConflictingParameters(InvalidParameter):
+    """Two parameters say different things of the same."""
+
+
 class InvalidCondition(NameMistake, ValueError):
     """A condition on operations is not of the grammar."""
 
@@ -141,8 +145,20 @@ class RuleNeverMet(ModelMistake, ValueError):
     """No operation of the model meets a rule that the user asked for."""
 
 
+class SiteNeverMet(RuleNeverMet):
+    """A rule is given for a pattern that no site of the model fits."""
+
+
+class RuleTaken(RuleNeverMet):
+    """Rules that come earlier took every operation that a rule is given for."""
+
+
+class RuleCount(ModelMistake, ValueError):
+    """A list of rules is longer or shorter than the model has kernel layers."""
+
+
 class LayerIndex(ModelMistake, IndexError):
-    """An index, or the length of a list of rules, does not fit the model's layers."""
+    """An index lies beyond the model's kernel layers."""
 
 
 class UnknownLayer(ModelMistake, KeyError):
@@ -291,10 +307,6 @@ class ToleranceWarning(UserWarning):
 
 class PrecisionWarning(UserWarning):
     """A model of half precision is explained in float32."""
-
-
-class HeadWarning(UserWarning):
-    """A model ends in a softmax or sigmoid that cannot be left out: the probability is explained."""
 
 
 class HeadWarning(UserWarning):
