@@ -326,11 +326,14 @@ def test_baselines_that_do_not_fit(name, baseline, message):
         xaicore.get_analyzer(f"perturbation.{name}", baseline=baseline).plan(two_inputs())
 
 
-def test_symbols_have_no_fractions():
+def test_symbols_have_no_fractions_and_a_row():
     symbols = keras.Input((4,), dtype="int32")
     model = keras.Model(symbols, layers.Dense(1)(layers.Flatten()(layers.Embedding(9, 3)(symbols))))
     with pytest.raises(InvalidParameter, match="whole numbers"):
         xaicore.get_analyzer("perturbation.ablation(baseline=0.5)").plan(model)
+    for symbol in (9, -1):
+        with pytest.raises(InvalidParameter, match="a symbol from 0 to 8"):
+            xaicore.get_analyzer("perturbation.ablation", baseline=symbol).plan(model)
 
 
 @pytest.mark.parametrize("groups", [None, np.zeros((1,), int)])

@@ -51,6 +51,7 @@ class Perturbation(AnalyzerBase):
         graph = program.graph
         count = len(graph.input_names)  # beyond are further arguments of the model, which are left as they are
         check_stand_in(self.baseline, graph.input_names, [graph.specs[key] for key in graph.inputs[:count]])
+        _check_symbols(self.baseline, graph)
         return tuple(shape_of(graph, i) for i in range(count))
 
     def replaced(self, inputs: Tensors, keep: Tensors) -> Tensors:
@@ -100,6 +101,21 @@ class Copies:
 
         (found,) = self.sums(places, (2,))
         return found
+
+
+def _check_symbols(baseline: StandIn, graph: Graph) -> None:
+    """Raise InvalidParameter for a baseline that an embedding has no row for."""
+    import numpy as np
+
+    each = baseline if isinstance(baseline, tuple) else (baseline,) * len(graph.inputs)
+    for one, name, key in zip(each, graph.input_names, graph.inputs, strict=True):
+        for node in graph.consumers(key):
+            rows = getattr(node.operation, "input_dim", None)
+            if rows is not None and not (np.min(one) >= 0 and np.max(one) < rows):
+                raise InvalidParameter(
+                    f"Given baseline={one!r} for {name!r}, whose embedding {node.site} has {rows} rows; expected a "
+                    f"symbol from 0 to {rows - 1}."
+                )
 
 
 def shape_of(graph: Graph, index: int) -> tuple[int, ...]:
