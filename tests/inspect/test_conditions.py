@@ -17,12 +17,13 @@ from xaicore.inspect.conditions import All, At, Before, Is, Not, OfClass, Some, 
 from xaicore.inspect.facts import facts_of
 from xaicore.inspect.read import read_graph
 
+ODD = ["or", "not", "before", "dense", "a b", "f(x)", 'say "so"', "it's", "back\\slash", "class(Dense)", "line\nbreak"]
 WORDS = st.one_of(
     st.sampled_from(["conv", "dense", "first", "last", "any", "pool", "contains_kernel"]).map(Is),
-    st.sampled_from(["block*/conv1", "tower/shared[1]", "x"]).map(At),
+    st.sampled_from(["block*/conv1", "tower/shared[1]", "x", *ODD]).map(At),
+    st.text(min_size=1, max_size=5).filter(str.strip).map(At),
     st.sampled_from(["Conv2D", "Layer"]).map(OfClass),
     st.integers(0, 9).map(Until),
-    st.sampled_from([Is("softmax"), At("head"), Is("first")]).map(Before),
 )
 
 
@@ -34,8 +35,9 @@ CONDITIONS = st.recursive(
     WORDS,
     lambda inner: st.one_of(
         inner.map(Not),
-        _several(inner.filter(lambda c: not isinstance(c, All))).map(All),
-        _several(inner.filter(lambda c: not isinstance(c, Some))).map(Some),
+        inner.map(Before),
+        _several(inner).map(All),
+        _several(inner).map(Some),
     ),
     max_leaves=8,
 )
@@ -80,6 +82,11 @@ def met(condition, model=None):
         ("before(activation)", ["conv1", "hidden"]),
         ("before(hidden)", ["conv2", "flat"]),
         ("before(dense) and dense", ["hidden"]),
+        ("before('softmax')", ["head", "same"]),
+        ("before(dense or softmax) and dense", ["hidden", "head"]),
+        ("before(not conv) and conv", ["conv1", "conv2"]),
+        ("before(class(Dense) and not site(head))", ["conv2", "flat"]),
+        ('site("conv1")', ["conv1"]),
         ("conv and (first or before(dense))", ["conv1", "conv2"]),
         ("not (conv or dense or norm)", ["pad", "pool", "flat", "same", "probability"]),
         ("conv?", ["conv1", "conv2"]),
@@ -117,7 +124,10 @@ def test_operators_are_the_words(a, b):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "  ", "and", "conv and", "(conv", "conv)", "conv dense", "until(x)", "until(-1)", "class()", "not", "()"],
+    [
+        *("", "  ", "and", "conv and", "(conv", "conv)", "conv dense", "until(x)", "until(-1)", "class()", "not", "()"),
+        *("before", "before()", "before softmax", "class(a b)", 'site("', "site()", "(" * 5000),
+    ],
 )
 def test_garbage_is_refused(text):
     with pytest.raises(InvalidCondition, match="Expected words joined by"):
@@ -156,3 +166,36 @@ def test_a_layer_with_the_name_of_a_kind_is_named_by_site() -> None:
     assert [str(s) for s, f in facts.items() if matches("site(dense)", s, f)] == ["dense"]
     assert str(parse("site(dense)")) == "site(dense)"
     assert str(parse("site(other_layer)")) == "other_layer"
+
+
+def test_values_take_what_they_mean_and_refuse_the_rest() -> None:
+    assert Before("softmax") == Before(Is("softmax"))
+    assert OfClass(layers.Dense) == OfClass("Dense")
+    assert Not("conv or dense") == Not(Some((Is("conv"), Is("dense"))))
+    assert All((All((Is("conv"), Is("first"))), Is("last"))) == All((Is("conv"), Is("first"), Is("last")))
+    for make in (
+        lambda: Is("convv"),
+        lambda: At(""),
+        lambda: OfClass("A'B"),
+        lambda: OfClass(3),
+        lambda: Until(-1),
+        lambda: Until("2"),
+        lambda: Not(3),
+        lambda: All((Is("conv"),)),
+        lambda: Some(()),
+    ):
+        with pytest.raises(InvalidCondition, match=r"Given .* expected"):
+            make()
+
+
+def test_a_value_is_met_as_its_text_is() -> None:
+    assert met(Before("softmax")) == met("before(softmax)") == ["head", "same"]
+    assert met(OfClass(layers.Dense)) == ["hidden", "head"]
+
+
+def test_add_is_every_sum_and_its_class_the_layer_alone() -> None:
+    x = keras.Input((4,))
+    y = layers.Add(name="a")([x, layers.Subtract(name="s")([x, layers.Average(name="m")([x, x])])])
+    model = keras.Model(x, y)
+    assert met("add", model) == ["m", "s", "a"]
+    assert met("class(Add)", model) == ["a"]
