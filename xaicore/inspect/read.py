@@ -28,6 +28,7 @@ def check_model(model: object) -> keras.Model:
                 f"The model {model.name!r} has never been called, so its shapes are unknown. "
                 "Call it once on data, `model(x[:1])`, or build it with `model.build(input_shape)`."
             )
+        _check_layers(model)
         return model
     if any(c.__module__.startswith(("tf_keras", "tensorflow.python.keras")) for c in type(model).__mro__):
         raise LegacyKerasModel(
@@ -35,8 +36,22 @@ def check_model(model: object) -> keras.Model:
             "Save it with `model.save('model.h5')` and load it with `keras.models.load_model('model.h5')`."
         )
     raise NotAKerasModel(
-        f"Given {type(model).__qualname__}; expected a Keras 3 model (keras.Model: Sequential, Functional, subclassed)."
+        f"Given {type(model).__qualname__}; expected a Keras 3 model (keras.Model: Sequential, Functional, subclassed). "
+        "A function on arrays becomes one by xaicore.black_box(function, inputs, outputs)."
     )
+
+
+def _check_layers(model: keras.Model) -> None:
+    """Refuse a model that was built without its layers: reading it would make their weights."""
+    if model._called:  # noqa: SLF001  # no public name; a layer that a call did not build is not used
+        return
+    every = model._flatten_layers()  # noqa: SLF001  # no public way that enters all layers
+    idle = [x.name for x in every if not x.built and type(x).build is not layers.Layer.build]
+    if idle:
+        raise UnbuiltModel(
+            f"The model {model.name!r} is built, and {len(idle)} of its layers are not ({', '.join(idle[:5])}): they "
+            "have no weights yet, and explaining must not make them. Call it once on data, `model(x[:1])`."
+        )
 
 
 def read_graph(model: keras.Model, forward_kwargs: Mapping[str, object] | None = None) -> Graph:
@@ -175,6 +190,7 @@ def _inline(
         given = call.fill(known)
         refs = _walk_operation(walk, call.operation, *given, call.outputs, prefix + call.name, masked=call.masked)
         known.update({id(t): r for t, r in zip(call.outputs, refs, strict=True)})
+    walk.returned = keras.tree.map_structure(lambda t: known[id(t)], found.returned)
     return [known[id(t)] for t in found.outputs]
 
 
@@ -193,9 +209,9 @@ def _read_subclassed(model: keras.Model, forward_kwargs: dict[str, object], walk
         # A cache that is keyed weakly by the model must not hold the model.
         more = {**traced.of_node, "why": outputs, "reference": weakref.ref(model)}
         outputs = walk.add(model, model.name, (structure,), forward_kwargs, traced.outputs, **more)
+        walk.returned = keras.tree.map_structure(outputs.__getitem__, traced.returned)
     output_names = tuple(f"output_{i}" for i in range(len(outputs)))
-    returned = outputs[0] if len(outputs) == 1 else outputs
-    return walk.graph(inputs, outputs, names=(names, output_names), structure=(structure, returned))
+    return walk.graph(inputs, outputs, names=(names, output_names), structure=(structure, walk.returned))
 
 
 def _inputs_of_subclassed(model: keras.Model) -> tuple[object, tuple[str, ...]]:

@@ -12,7 +12,7 @@ import pytest
 from keras import layers
 
 import xaicore
-from xaicore.errors import BlackBoxMistake, InvalidParameter
+from xaicore.errors import BlackBoxMistake, InvalidParameter, NotAKerasModel
 from xaicore.testing.models import float64_twin, randomise
 
 R = np.random.default_rng(0)
@@ -209,6 +209,11 @@ class Wrapped:
 
     def call(self, x):
         return self.function(x)
+
+
+def test_an_analyzer_tells_how_a_function_becomes_a_model():
+    with pytest.raises(NotAKerasModel, match="black_box"):
+        xaicore.get_analyzer("perturbation.ablation").explain(lambda x: x, X)
 
 
 def test_a_function_of_several_arrays():
