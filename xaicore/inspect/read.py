@@ -36,7 +36,7 @@ def check_model(model: object) -> keras.Model:
             "Save it with `model.save('model.h5')` and load it with `keras.models.load_model('model.h5')`."
         )
     raise NotAKerasModel(
-        f"Given {type(model).__qualname__}; expected a Keras 3 model (keras.Model: Sequential, Functional, subclassed). "
+        f"Given {type(model).__qualname__}; expected a Keras 3 model (Sequential, Functional, subclassed). "
         "A function on arrays becomes one by xaicore.black_box(function, inputs, outputs)."
     )
 
