@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 import attrs
 import keras
 import numpy as np
@@ -12,7 +15,11 @@ import host
 import xaicore
 import xaicore.table
 from xaicore.binding import _BOUND, _MOST_BOUND
+from xaicore.errors import InvalidArgument
 from xaicore.registry import Registry
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 X = np.array([[0.5, -1.0, 2.0], [1.5, 0.3, -0.7]], np.float32)
 
@@ -90,3 +97,38 @@ def test_an_analyzer_of_the_host_inside_another() -> None:
 
     expected = np.stack([[[1, 0, 2]] * 2, [[2, 1, 0]] * 2])
     np.testing.assert_allclose(explanation.attributions, expected, rtol=1e-6)  # a mean of three in float32
+
+
+class Scaled(keras.Model):
+    """Takes an argument beside its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = layers.Dense(2)
+
+    def call(self, x: tf.Tensor, training: bool = False, scale: float = 1.0) -> tf.Tensor:  # as Keras passes it
+        """x: (batch, 3)."""
+        return self.dense(x) * scale * (100.0 if training else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"foo": 1}, "foo; `call` of Scaled takes x, training, scale"),
+        ({"training": True}, "training=True; a model is explained as it predicts"),
+        (3, "forward_kwargs=3; expected a dict"),
+        ([("scale", 2.0)], "expected a dict"),
+        ({1: 2}, "expected a dict"),
+    ],
+)
+def test_arguments_that_a_model_does_not_take_are_refused(given: object, told: str) -> None:
+    model = Scaled()
+    model(X)
+    with pytest.raises(InvalidArgument, match=re.escape(told)):
+        xaicore.get_analyzer("gradient").explain(model, X, target=1, forward_kwargs=given, verbose=0)
+
+
+@pytest.mark.parametrize("given", [{"foo": 1}, {"training": True}, 3])
+def test_a_model_that_is_a_graph_takes_no_further_arguments(given: object) -> None:
+    with pytest.raises(InvalidArgument, match="forward_kwargs"):
+        xaicore.get_analyzer("gradient").explain(curved(), X, target=1, forward_kwargs=given, verbose=0)

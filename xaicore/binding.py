@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from xaicore.engine.program import Program
 from xaicore.engine.target import OutputSpec, ParsedTarget, Target, TargetSpec, parse
+from xaicore.engine.target_forms import choose
 from xaicore.engine.visits import Visits
 from xaicore.errors import (
     BlackBoxMistake,
@@ -26,14 +27,13 @@ from xaicore.errors import (
     IntegerInput,
     InvalidArgument,
     PrecisionWarning,
-    TargetNeeded,
     TargetType,
-    UnknownOutput,
 )
 from xaicore.forwarded import specs_of, split_forwarded, symbols_of
 from xaicore.inspect.head import hidden_head, scored, strip_head
 from xaicore.inspect.inputs import InputSpec
 from xaicore.inspect.nodes import Graph, Ref
+from xaicore.inspect.outputs import is_keyed
 from xaicore.inspect.placed import with_paths
 from xaicore.inspect.precision import half_sites, in_float32
 from xaicore.inspect.read import check_model, read_graph
@@ -86,7 +86,10 @@ class Bound:
     def parse_target(self, target: object, batch: int) -> ParsedTarget:
         """Return the target of a batch, checked; nothing is traced.  See ``xaicore.engine.target.parse``."""
         meant = own_target(self.analyzer, target)
-        parsed = parse(meant, self.output_specs, output=self.output, batch=batch, score=score_of(self.analyzer))
+        spec = self.output_specs[self.output]
+        # Keras may give two outputs of one layer the same name; keys are never the same, and have no place.
+        chosen = spec.name if spec.keyed else self.output
+        parsed = parse(meant, self.output_specs, output=chosen, batch=batch, score=score_of(self.analyzer))
         if meant is not target:
             parsed = attrs.evolve(parsed, described=target)
         check_target(self.analyzer, target, parsed)
@@ -224,10 +227,10 @@ def _bind(
     _refuse_integers(analyzer, graph)
     heads = [graph.between(graph.inputs, (key,)) for key in graph.outputs]
     specs = tuple(
-        OutputSpec(name, graph.specs[key].shape, scored(head, score))
-        for name, key, head in zip(graph.output_names, graph.outputs, heads, strict=True)
+        OutputSpec(name, graph.specs[key].shape, scored(head, score), aliases, is_keyed(graph.returned))
+        for name, aliases, key, head in zip(graph.output_names, graph.output_aliases, graph.outputs, heads, strict=True)
     )
-    index = _output_index(specs, output)
+    index = choose(output, specs)
     chosen = strip_head(heads[index]) if score == "logit" else heads[index]
     if score == "logit":
         _warn_of_hidden_head(chosen, model.name)
@@ -308,19 +311,6 @@ def _expression(analyzer: AnalyzerBase) -> str:
         return str(analyzer)
     except NotExpressible:
         return repr(analyzer)
-
-
-def _output_index(specs: Sequence[OutputSpec], output: str | int | None) -> int:
-    names = [s.name for s in specs]
-    if output is None:
-        if len(specs) == 1:
-            return 0
-        raise TargetNeeded(f"The model has {len(specs)} outputs; choose one with output= ({', '.join(names)}).")
-    if isinstance(output, str) and output in names:
-        return names.index(output)
-    if isinstance(output, int) and not isinstance(output, bool) and 0 <= output < len(specs):
-        return output
-    raise UnknownOutput(f"Given output={output!r}; expected one of {', '.join(names)} or 0 to {len(specs) - 1}.")
 
 
 def _refuse_integers(analyzer: AnalyzerBase, graph: Graph) -> None:

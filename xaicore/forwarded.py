@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,9 +23,10 @@ def split_forwarded(
     Arrays of fractions come in the dtype that the model computes in.
 
     Raises:
-        InvalidArgument: The model is a graph of its inputs, which takes no further arguments.
+        InvalidArgument: The model is a graph of its inputs, which takes no further arguments; or its ``call`` does not
+            take one of them; or it is ``training``, which is always false.
     """
-    given = dict(given or {})
+    given = _checked(model, given)
     if given and function_of(model) is not None:
         raise InvalidArgument(
             f"Given forward_kwargs with {', '.join(given)}; the model {model.name!r} is a graph of its inputs and "
@@ -32,6 +34,25 @@ def split_forwarded(
         )
     arrays = {name: _array(value, model) for name, value in sorted(given.items()) if _has_rows(value)}
     return {name: value for name, value in given.items() if name not in arrays}, arrays
+
+
+def _checked(model: keras.Model, given: object) -> dict[str, object]:
+    """Return the arguments as a dict of names that the model's ``call`` takes."""
+    if given is not None and not (isinstance(given, Mapping) and all(isinstance(name, str) for name in given)):
+        raise InvalidArgument(f"Given forward_kwargs={given!r:.60}; expected a dict: name of an argument -> value.")
+    named: dict[str, object] = dict(given or {})
+    if "training" in named:
+        raise InvalidArgument(
+            f"Given forward_kwargs with training={named['training']!r}; a model is explained as it predicts, with "
+            "training=False. Leave it out."
+        )
+    takes = inspect.signature(model.call).parameters
+    others = [name for name in named if name not in takes]
+    if others and function_of(model) is None and not any(p.kind is p.VAR_KEYWORD for p in takes.values()):
+        raise InvalidArgument(
+            f"Given forward_kwargs with {', '.join(others)}; `call` of {type(model).__name__} takes {', '.join(takes)}."
+        )
+    return named
 
 
 def symbols_of(specs: Sequence[InputSpec]) -> dict[str, object]:

@@ -16,11 +16,14 @@ class OutputSpec:
 
     shape: axis 0 is the batch, None.
     scored: what its numbers are: "logit", "probability", or "value" where the model has no head.
+    aliases: further names, of its layer.  keyed: whether it goes by a key, so that it has no place among several.
     """
 
     name: str
     shape: tuple[int | None, ...]
     scored: str
+    aliases: tuple[str, ...] = ()
+    keyed: bool = False
 
     @property
     def one_number(self) -> bool:

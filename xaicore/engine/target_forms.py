@@ -73,9 +73,9 @@ def parse(
         UnknownOutput: The model has no such output.
     """
     named, rest = split_output(target) if isinstance(target, str) else (None, target)
-    if named is not None and output is not None and _find(named, outputs) != _find(output, outputs):
+    if named is not None and output is not None and find(named, outputs) != find(output, outputs):
         raise UnknownOutput(f"Given target {target!r} and output={output!r}, which differ; leave one of them out.")
-    chosen = _choose(named if output is None else output, outputs)
+    chosen = choose(named if output is None else output, outputs)
     spec = outputs[chosen]
     read, index, many = _form(rest, spec, batch, score)
     return ParsedTarget(TargetSpec(chosen, read), index, many, describe(target))
@@ -111,9 +111,10 @@ def describe(target: object) -> object:
     return int(array) if array.ndim == 0 else array.astype(np.int64)
 
 
-def _choose(output: str | int | None, outputs: tuple[OutputSpec, ...]) -> int:
+def choose(output: str | int | None, outputs: tuple[OutputSpec, ...]) -> int:
+    """Return the index of an output, of the only one where none is named; raises TargetNeeded or what ``find`` does."""
     if output is not None:
-        return _find(output, outputs)
+        return find(output, outputs)
     if len(outputs) > 1:
         first = outputs[0].name
         raise TargetNeeded(
@@ -123,17 +124,26 @@ def _choose(output: str | int | None, outputs: tuple[OutputSpec, ...]) -> int:
     return 0
 
 
-def _find(output: object, outputs: tuple[OutputSpec, ...]) -> int:
+def find(output: object, outputs: tuple[OutputSpec, ...]) -> int:
+    """Return the index of the output of a name, an alias or a place.
+
+    Raises:
+        UnknownOutput: there is none, or places are asked for where outputs go by keys.
+    """
     if isinstance(output, str):
         places = [i for i, spec in enumerate(outputs) if spec.name == output]
+        places += [i for i, spec in enumerate(outputs) if output in spec.aliases]
         if places:
             return places[0]
     elif isinstance(output, int | np.integer) and not isinstance(output, bool) and 0 <= output < len(outputs):
-        return int(output)
-    raise UnknownOutput(
-        f"Given output {output!r}; expected the name of an output ({_names(outputs)}) "
-        f"or its place, 0 to {len(outputs) - 1}."
-    )
+        if len(outputs) == 1 or not outputs[int(output)].keyed:
+            return int(output)
+        raise UnknownOutput(
+            f"Given output {output!r}; the model returns its outputs by keys, which have no order. "
+            f"Expected one of {_names(outputs)}."
+        )
+    place = "" if len(outputs) > 1 and outputs[0].keyed else f" or its place, 0 to {len(outputs) - 1}"
+    raise UnknownOutput(f"Given output {output!r}; expected the name of an output ({_names(outputs)}){place}.")
 
 
 def _names(outputs: tuple[OutputSpec, ...]) -> str:

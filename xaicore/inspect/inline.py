@@ -44,10 +44,11 @@ class Call:
 
 @attrs.frozen(eq=False)
 class Calls:
-    """What a layer consists of: its calls in order, and what it returns."""
+    """What a layer consists of: its calls in order, and what it returns, flat and as it is."""
 
     calls: tuple[Call, ...]
     outputs: tuple[keras.KerasTensor, ...]
+    returned: object
 
 
 class VariableValue(keras.Operation):  # type: ignore[misc]  # Keras has no types
@@ -172,7 +173,7 @@ class _Attempt:
         if not outputs or not all(isinstance(y, keras.KerasTensor) for y in outputs):
             raise _Refused("it returns something else than tensors that depend on its input")
         given = {id(x) for x in keras.tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)}
-        return Calls(tuple(self._in_order(outputs, given)), tuple(outputs))
+        return Calls(tuple(self._in_order(outputs, given)), tuple(outputs), made)
 
     def _in_order(self, outputs: Sequence[keras.KerasTensor], given: set[int]) -> Iterator[Call]:
         """Follow tensors back to what is given, and yield the calls on the way, each after those that it needs."""

@@ -13,6 +13,7 @@ import attrs
 import keras
 
 from xaicore.errors import UnknownSite
+from xaicore.inspect.outputs import output_names
 
 
 @attrs.frozen(order=True)
@@ -106,7 +107,7 @@ class Graph:
     """The operations of a model, in execution order.
 
     inputs, outputs: keys of tensors.  specs: key -> shape and dtype.
-    input_names, output_names: as the model names them.
+    input_names, output_names: as the model names them.  output_aliases: other names of each output.
     structure: the structure in which the model takes its inputs, holding ``Ref``.
     containers: calls of what the operations are inside of, in the order in which they return.
     returned: the structure in which the model returns its outputs, holding ``Ref``.
@@ -121,6 +122,7 @@ class Graph:
     structure: object = None
     containers: tuple[Container, ...] = ()
     returned: object = None
+    output_aliases: tuple[tuple[str, ...], ...] = ()
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -186,12 +188,16 @@ def unknown_site(site: str, sites: Iterable[str]) -> str:
 
 @attrs.define(eq=False)
 class Walk:
-    """The state of one walk through a model: numbers tensors, counts the calls of each path."""
+    """The state of one walk through a model: numbers tensors, counts the calls of each path.
+
+    returned: the structure that the layer of layers returned which was walked through last.
+    """
 
     nodes: list[Node] = attrs.field(factory=list)
     specs: dict[int, Spec] = attrs.field(factory=dict)
     calls: collections.Counter[str] = attrs.field(factory=collections.Counter)
     containers: list[Container] = attrs.field(factory=list)
+    returned: object = None
 
     def ref(self, tensor: keras.KerasTensor) -> Ref:
         """Number a new tensor."""
@@ -238,13 +244,17 @@ class Walk:
 
         names, structure: of the inputs, and of the outputs.
         """
+        made = {key: str(node.site) for node in self.nodes for key in node.outputs}
+        own = output_names(structure[1], names[1])
+        aliases = zip(own, names[1], (made.get(r.key) for r in outputs), strict=True)
         return Graph(
             nodes=tuple(self.nodes),
             inputs=tuple(r.key for r in inputs),
             outputs=tuple(r.key for r in outputs),
             specs=dict(self.specs),
             input_names=names[0],
-            output_names=names[1],
+            output_names=own,
+            output_aliases=tuple(tuple(a for a in (layer, site) if a and a != name) for name, layer, site in aliases),
             structure=structure[0],
             containers=tuple(self.containers),
             returned=structure[1],

@@ -75,12 +75,16 @@ def leaves(operation: keras.Operation) -> list[keras.Operation]:
 
 @attrs.frozen(eq=False)
 class Traced:
-    """What a run of an operation tells: see ``nodes.Node``.  outputs: shapes and dtypes."""
+    """What a run of an operation tells: see ``nodes.Node``.
+
+    outputs: shapes and dtypes.  returned: the structure that holds them, with their numbers.
+    """
 
     inner: tuple[Inner, ...]
     outputs: list[keras.KerasTensor]
     end: str = ""
     tail: int | None = None
+    returned: object = 0
 
     @property
     def of_node(self) -> dict[str, object]:
@@ -129,7 +133,8 @@ def trace_opaque(
     outputs = keras.tree.flatten(concrete.structured_outputs)
     specs_out = [keras.KerasTensor(tuple(t.shape), dtype=t.dtype.name) for t in outputs]
     end, tail = _end_of(concrete.outputs[0], returned) if len(outputs) == 1 and concrete.outputs else ("", None)
-    return Traced(tuple(inner), specs_out, end, tail)
+    returned_as = keras.tree.pack_sequence_as(concrete.structured_outputs, range(len(outputs)))
+    return Traced(tuple(inner), specs_out, end, tail, returned_as)
 
 
 def _end_of(tensor: tf.Tensor, returned: Mapping[object, int]) -> tuple[str, int | None]:
