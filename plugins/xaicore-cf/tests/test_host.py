@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
 import xaicore
-from xaicore.errors import InvalidParameter
 from xaicore.testing.models import randomise
 from xaicore_cf.together import Together
 
@@ -115,13 +117,65 @@ def test_rows_of_the_host_do_not_depend_on_the_batch():
         np.testing.assert_allclose(whole.counterfactuals, alone.counterfactuals, atol=1e-5)
 
 
-def test_samples_of_any_length_are_for_the_loop():
+def test_samples_of_any_length():
     x = keras.Input((None, 3))
     model = randomise(keras.Model(x, layers.Dense(2)(layers.GlobalAveragePooling1D()(x))))
     values = np.ones((2, 4, 3), np.float32)
-    assert xaicore.get_analyzer("cf(max_iter=20)").explain(model, values, 1, verbose=0).valid.shape == (2,)
-    with pytest.raises(InvalidParameter, match="any length"):
-        xaicore.get_analyzer("cf(optimizer=cf.bfgs)").explain(model, values, 1, verbose=0)
+    for optimizer in ("cf.adam", "cf.bfgs"):
+        analyzer = xaicore.get_analyzer("cf", optimizer=optimizer, max_iter=200)
+        for length in (4, 5):
+            target = 1 - model.predict(values[:, :length], verbose=0).argmax(1)
+            found = analyzer.explain(model, values[:, :length], target, verbose=0)
+            assert found.valid.all()
+            assert (model.predict(found.counterfactuals, verbose=0).argmax(1) == target).all()
+
+
+THREADS = """
+import threading
+import keras, numpy as np, tensorflow as tf, xaicore
+tf.config.threading.set_inter_op_parallelism_threads(1)
+tf.config.threading.set_intra_op_parallelism_threads(1)
+x = keras.Input((3,))
+model = keras.Model(x, keras.layers.Dense(2, activation="softmax")(x))
+model.set_weights([np.array([[1, -1], [0, 1], [2, 0]], "float32"), np.zeros(2, "float32")])
+rows = np.random.default_rng(0).normal(size=(3, 3)).astype("float32")
+box = xaicore.black_box(lambda a: model(a), (3,), (2,))
+valid = []
+def run(model, optimizer, **given):
+    found = xaicore.get_analyzer("cf", optimizer=optimizer, max_iter=30, **given).explain(model, rows, 1, verbose=0)
+    valid.append(found.valid.all())
+threads = [
+    threading.Thread(target=run, args=(model, "cf.bfgs")),
+    threading.Thread(target=run, args=(model, "cf.lbfgs")),
+    threading.Thread(target=run, args=(box, "cf.nelder_mead"), kwargs={"outputs_are": "probabilities"}),
+]
+[t.start() for t in threads]
+[t.join() for t in threads]
+assert valid == [True] * 3, valid
+"""
+
+
+def test_searches_of_several_threads_do_not_wait_for_each_other():
+    """One thread of TensorFlow's for operations, and a black box that runs TensorFlow itself; 100 s: they take ten."""
+    subprocess.run([sys.executable, "-c", THREADS], check=True, timeout=100)  # our own text
+
+
+NAMES = """
+import sys, xaicore
+for kind in ("analyzer", "cost", "optimizer"):
+    for row in xaicore.available(kind):
+        if row.name.startswith("cf.") and row.name != "cf.gaussian_mixture":  # which cannot do without parameters
+            try:
+                xaicore.get(row.name, kind)
+            except xaicore.errors.MissingParameter:
+                pass
+loaded = {"tensorflow", "keras", "scipy"} & set(sys.modules)
+assert not loaded, loaded
+"""
+
+
+def test_names_are_looked_up_without_tensorflow():
+    subprocess.run([sys.executable, "-c", NAMES], check=True, timeout=100)  # our own text
 
 
 def test_questions_are_answered_together_and_failures_are_raised():

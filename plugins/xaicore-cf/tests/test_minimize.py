@@ -152,11 +152,23 @@ def test_steps_are_those_of_keras(name):
     assert int(made.iterations) == 0
 
 
+@keras.saving.register_keras_serializable("xaicore_tests")
+class Centred(keras.optimizers.SGD):
+    """Takes from each step the size of all rows' gradients."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        self.assign_sub(variable, learning_rate * gradient / (1 + tf.reduce_sum(gradient**2)))
+
+
 @pytest.mark.parametrize(
     ("optimizer", "reason"),
     [
-        (keras.optimizers.Lamb, "when other rows stand beside it"),
+        (keras.optimizers.Lamb, "norms over all rows"),
+        (lambda: "lamb", "norms over all rows"),
         (keras.optimizers.Adafactor, "for all rows together"),
+        (lambda: "muon", "orthogonal"),
+        (lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()), "loss of all rows"),
+        (lambda: Centred(0.1), "when other rows stand beside it"),
         (lambda: keras.optimizers.SGD(clipnorm=1.0), "clipnorm=1.0 acts on all rows"),
         (lambda: keras.optimizers.Adam(global_clipnorm=1.0), "global_clipnorm"),
         (lambda: keras.optimizers.Adam(use_ema=True), "use_ema"),

@@ -171,3 +171,52 @@ def test_numbers_of_a_result_are_those_of_its_counterfactuals():
     np.testing.assert_allclose(found.distance, found.l1, atol=1e-12)
     np.testing.assert_allclose(found.outputs, np.asarray(model(found.counterfactuals)), rtol=1e-12)
     assert (found.C > 0).all()
+
+
+def forest(rows, *, form):
+    """Return p of two classes, one p, or labels, off the same numbers as ``network(2)`` with these weights."""
+    z = rows @ np.array([1.0, -2.0, 0.5, 1.0]) + 0.3
+    p = 1 / (1 + np.exp(-z))
+    sure = (p > 0.5).astype(float)
+    return {
+        "one": p[:, None],
+        "two": np.stack([1 - p, p], axis=1),
+        "label": sure[:, None],
+        "labels": np.stack([1 - sure, sure], axis=1),
+        "logit": z[:, None],
+    }[form]
+
+
+@pytest.mark.parametrize("form", ["one", "two", "label", "labels", "logit"])
+def test_a_black_box_says_what_its_outputs_are(form):
+    """Valid is beyond 1/2, and the nearest point lies on the boundary; outputs that may be either are refused."""
+    x = data()
+    target = 1 - forest(x, form="labels").argmax(1)
+    box = xaicore.black_box(lambda rows: forest(rows, form=form), (4,), forest(x, form=form).shape[1:], dtype="float64")
+    said = "probabilities" if form in {"one", "two"} else "labels" if form.startswith("label") else "logits"
+    optimizer = "cf.evolution" if said == "labels" else "cf.nelder_mead"
+    found = explain("cf", box, x, target, optimizer=optimizer, outputs_are=said)
+    assert found.valid.all()
+    np.testing.assert_array_equal(forest(found.counterfactuals, form="labels").argmax(1), target)
+    need = np.abs(x @ [1.0, -2.0, 0.5, 1.0] + 0.3) / np.sqrt(6.25)
+    # 5 %: what evolution leaves, which sees labels alone; the way to the boundary is halved.
+    assert (found.l2 <= 1.05 * need + 1e-3).all()
+    if form == "logit":
+        assert explain("cf(optimizer=cf.nelder_mead)", box, x, target).valid.all()
+    else:
+        with pytest.raises(InvalidParameter, match="outputs_are="):
+            explain("cf(optimizer=cf.nelder_mead)", box, x, target)
+
+
+def test_probabilities_of_a_model_without_a_head_are_said_to_be_that():
+    """The projection on the boundary, as of the model with its softmax."""
+    model, x = network(2), data()
+    given = keras.Input((4,), dtype="float64")
+    hidden = keras.Model(given, layers.Rescaling(1.0, dtype="float64")(model(given)))
+    target = 1 - logits(model, x).argmax(1)
+    kernel, bias = (w.numpy() for w in model.layers[-1].weights)
+    w, lead = kernel[:, 1] - kernel[:, 0], x @ (kernel[:, 1] - kernel[:, 0]) + bias[1] - bias[0]
+    found = explain("cf(outputs_are='probabilities')", hidden, x, target)
+    np.testing.assert_allclose(found.distance, (np.abs(lead) + 1e-3) ** 2 / (w @ w), rtol=NEAR)
+    with pytest.raises(InvalidParameter, match="leave outputs_are away"):
+        explain("cf(outputs_are='probabilities')", model, x, target)

@@ -13,30 +13,22 @@ from xaicore.declaration import part
 from xaicore.errors import InvalidParameter
 from xaicore.values import Array, choice, flag, integer, numeric_or_array, optional, real
 from xaicore_cf import features as said
-from xaicore_cf.algebra import with_data
-from xaicore_cf.box import box_of
-from xaicore_cf.classes import Classes, other, require_class, same
-from xaicore_cf.copies import best, spread, start
+from xaicore_cf.classes import other, require_class, same
 from xaicore_cf.costs import INPUTS, L2, reads
 from xaicore_cf.data import samples
 from xaicore_cf.errors import CounterfactualNotFound
-from xaicore_cf.hosted import HostSearch, is_hosted
-from xaicore_cf.judge import Judge
+from xaicore_cf.host import is_hosted
 from xaicore_cf.optimizers import Adam
 from xaicore_cf.outcomes import Logistic
-from xaicore_cf.predictions import look_at, predicted
-from xaicore_cf.results import result
-from xaicore_cf.samples import join
-from xaicore_cf.search import Search
+from xaicore_cf.predictions import predicted
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
 
     from xaicore.engine.program import Program
-    from xaicore.engine.target import ParsedTarget, Target
+    from xaicore.engine.target import ParsedTarget
     from xaicore.explanation import Explanation
-    from xaicore.protocols import Attribution, CostFunction, Optimizer, Step, Tensors
+    from xaicore.protocols import CostFunction, Optimizer, Step
 
 
 def _weights(value: Any, instance: Any, field: Any) -> tuple[float, ...]:
@@ -98,6 +90,8 @@ class Counterfactual(AnalyzerBase):
             nothing: for that it is a part of ``cost`` too.
         threshold: See ``plausibility``.
         done: Instead of the class: a function of the model's outputs (batch, ...) -> bool (batch,), tensors.
+        outputs_are: "logits", "probabilities", or "labels" (0 and 1), of a model without a softmax or sigmoid at its
+            end.  None: logits; a black box whose outputs may be either is refused.
         margin: By how much the target's logit has to lead the others, so that rounding in another batch does not turn
             the prediction.
         tol: The probability of the target may miss 1, or the value to reach, by this much; 1 asks for the prediction.
@@ -140,6 +134,7 @@ class Counterfactual(AnalyzerBase):
     plausibility: CostFunction | None = part("cost", default=None)
     threshold: float = attrs.field(default=0.0, converter=real())
     done: Callable[[Any], Any] | None = attrs.field(default=None, converter=_predicate)
+    outputs_are: str | None = attrs.field(default=None, converter=optional(choice("logits", "probabilities", "labels")))
     margin: float = attrs.field(default=1e-3, converter=real(minimum=0))
     tol: float = attrs.field(default=1.0, converter=real(above=0, maximum=1))
     patience: int = attrs.field(default=2, converter=integer(minimum=1))
@@ -179,6 +174,11 @@ class Counterfactual(AnalyzerBase):
             )
 
     @property
+    def compiled(self) -> bool:
+        """Whether the search is a loop of tensors; with an optimizer of the host it runs as Python does."""
+        return not is_hosted(self.optimizer)
+
+    @property
     def copies(self) -> int:
         """How often each sample is searched."""
         return self.starts * len(self.C) * self.n
@@ -208,8 +208,16 @@ class Counterfactual(AnalyzerBase):
         outputs = predicted(model, bound.input_structure, arrays)
         if outputs is None or outputs.ndim != 2:  # noqa: PLR2004  # (m, classes)
             return attrs.evolve(self, reference=flat)
-        classes = (outputs[:, 0] > _middle(model)).astype(int) if outputs.shape[1] == 1 else outputs.argmax(1)
+        classes = (outputs[:, 0] > self._middle(model)).astype(int) if outputs.shape[1] == 1 else outputs.argmax(1)
         return attrs.evolve(self, reference=flat, labels=classes)
+
+    def _middle(self, model: keras.Model) -> float:
+        """Return where the two classes of one number meet: 1/2 of probabilities, else 0."""
+        from xaicore.inspect.head import head_node
+        from xaicore.inspect.read import read_graph
+
+        said = self.outputs_are in {"probabilities", "labels"}
+        return 0.5 if said or head_node(read_graph(model, {})) is not None else 0.0
 
     def passes(self, inner: float) -> float:
         """Return the passes of a search whose copies all stay to the end."""
@@ -217,10 +225,11 @@ class Counterfactual(AnalyzerBase):
 
     def check_target(self, target: object, parsed: ParsedTarget) -> None:
         """Refuse a target that names no class to reach."""
-        require_class(target, parsed, numbers=self._numbers)
+        require_class(target, parsed, numbers=self.numbers)
 
     @property
-    def _numbers(self) -> bool:
+    def numbers(self) -> bool:
+        """Whether the outputs are numbers as they are, and no logits."""
         return bool(getattr(self.prediction, "numbers", False))
 
     def warn_about(self, explanation: Explanation) -> None:
@@ -237,42 +246,6 @@ class Counterfactual(AnalyzerBase):
 
     def attribute(self, program: Program) -> Step:
         """Return the step: one forward, and the search."""
-        import numpy as np
+        from xaicore_cf.steps import step_of
 
-        from xaicore_cf.features import Layout
-
-        box = box_of(program.graph, self)
-        data = (self.reference, self.labels)
-        rare = None if self.plausibility is None else with_data(self.plausibility, *data)
-        settings = attrs.evolve(self, cost=with_data(self.cost, *data), plausibility=rare)
-        around = None if self.pertinent is None else Layout.of(program.graph).spread("baseline", self.baseline)
-
-        def step(inputs: Tensors, target: Target, ids: tf.Tensor) -> Attribution:
-            import tensorflow as tf
-
-            x, outputs = join(inputs), program.outputs(inputs)
-            classes = Classes.of(program, target, numbers=self._numbers)
-            index = classes.index(target, outputs)
-            # Shapes and dtypes alone where they say all: the host judges outside of this graph.
-            fixed = all(None not in one.shape[1:] for one in inputs)
-            like = tuple(tf.TensorSpec(one.shape, one.dtype) for one in inputs) if fixed else inputs
-            look = look_at(settings, program, classes, like, sloped=self.needs_gradient)
-            judge = Judge(settings, box, look)
-            baseline = None if around is None else tf.zeros_like(x) + tf.constant(np.asarray(around), x.dtype)
-            given = spread(settings, x, index, baseline)
-            if is_hosted(settings.optimizer):
-                found = HostSearch(judge).run(start(settings, given, box, ids), given, ids)
-            else:
-                found = Search(judge).run(start(settings, given, box, ids), given)
-            of_sample = spread(attrs.evolve(settings, C=1.0, starts=1), x, index, baseline)
-            return result(judge, program, best(found, settings.copies, self.n), of_sample, inputs, target(outputs))
-
-        return step
-
-
-def _middle(model: keras.Model) -> float:
-    """Return where the two classes of one number meet: 1/2 behind a sigmoid, else 0."""
-    from xaicore.inspect.head import head_node
-    from xaicore.inspect.read import read_graph
-
-    return 0.0 if head_node(read_graph(model, {})) is None else 0.5
+        return step_of(self, program)

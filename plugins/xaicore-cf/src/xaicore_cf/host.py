@@ -28,6 +28,11 @@ class Said(NamedTuple):
     distance: np.ndarray
 
 
+def is_hosted(optimizer: object) -> bool:
+    """Return whether an optimizer runs on the host."""
+    return isinstance(optimizer, HostOptimizer)
+
+
 # (numbers of the rows (k,), points (k, features)) -> what is said of them.
 Ask = Callable[["np.ndarray", "np.ndarray"], Said]
 

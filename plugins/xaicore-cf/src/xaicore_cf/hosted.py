@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
-import numpy as np
-import tensorflow as tf
 
-from xaicore.errors import InvalidParameter
 from xaicore_cf.copies import Copies, Given
-from xaicore_cf.host import HostOptimizer, Said
+from xaicore_cf.host import Said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
+    import tensorflow as tf
 
     from xaicore_cf.judge import Judge, Verdict
 
@@ -23,72 +23,62 @@ _LANES = 16
 _HALVINGS = 20
 
 
-def is_hosted(optimizer: object) -> bool:
-    """Return whether an optimizer runs on the host."""
-    return isinstance(optimizer, HostOptimizer)
-
-
 @attrs.frozen(eq=False)
 class HostSearch:
-    """One search on one model; ``Search.run``'s signature.
+    """One search on one model, outside of any graph: a thread that waits inside of one would hold the others up.
 
-    judge: what candidates cost, and whether they will do; it runs outside of the step's graph.
+    judge: what candidates cost, and whether they will do.
+    opaque: whether the model calls a function on arrays, which may wait for TensorFlow itself: it is called directly.
     """
 
     judge: Judge
+    opaque: bool = False
+    judged: Callable[..., tuple[tf.Tensor, Verdict]] = attrs.field(init=False)
+
+    @judged.default
+    def _compiled(self) -> Callable[..., tuple[tf.Tensor, Verdict]]:
+        import tensorflow as tf
+
+        return self._judged if self.opaque else tf.function(self._judged, autograph=False, reduce_retracing=True)
 
     def run(self, copies: Copies, given: Given, ids: tf.Tensor) -> Copies:
-        """Return the copies with the best that each has met; ids: (batch,) of the samples.
+        """Return the copies with the best that each has met; ids: (batch,) of the samples."""
+        import numpy as np
+        import tensorflow as tf
 
-        Raises:
-            InvalidParameter: samples have no fixed length.
-        """
-        if copies.x.shape[1] is None:
-            raise InvalidParameter(
-                "Given an optimizer of the host for a model that takes samples of any length; take one of the loop, "
-                "such as cf.adam, or a model of a fixed length."
-            )
-        every = tf.repeat(ids, self.judge.settings.copies)
-        dtype = copies.x.dtype
-        kept, distance, effort, steps = tf.numpy_function(
-            self._search, [copies.x, *given, every], [dtype, dtype, dtype, tf.int32], stateful=False
-        )
-        return copies._replace(
-            kept=tf.ensure_shape(kept, copies.kept.shape),
-            distance=tf.ensure_shape(distance, copies.distance.shape),
-            effort=tf.ensure_shape(effort, copies.effort.shape),
-            steps=tf.ensure_shape(steps, copies.steps.shape),
-        )
-
-    def _search(self, x: np.ndarray, *rest: np.ndarray) -> tuple[np.ndarray, ...]:
-        *arrays, ids = rest
-        settings, box = self.judge.settings, self.judge.box
-        met = _Met(self._compiled(), Given(*arrays), x)
+        box, settings = self.judge.box, self.judge.settings
+        x = copies.x.numpy()
+        met = _Met(self.judged, Given(*(one.numpy() for one in given)), x)
         free = np.ones(x.shape, bool) if box.free is None else np.broadcast_to(box.free, x.shape)
-        settings.optimizer.solve(met.ask, x, free, ids, settings.max_iter, 0.0)
+        settings.optimizer.solve(met.ask, x, free, np.repeat(ids.numpy(), settings.copies), settings.max_iter, 0.0)
         met.halve()
-        return met.best, met.distance, met.effort, met.steps
+        return copies._replace(
+            kept=tf.constant(met.best),
+            distance=tf.constant(met.distance),
+            effort=tf.constant(met.effort),
+            steps=tf.constant(met.steps),
+        )
 
-    def _compiled(self) -> Callable[..., tuple[tf.Tensor, Verdict]]:
-        box, judge = self.judge.box, self.judge
+    def _judged(self, x: tf.Tensor, given: Given) -> tuple[tf.Tensor, Verdict]:
+        import tensorflow as tf
 
-        def judged(x: tf.Tensor, given: Given) -> tuple[tf.Tensor, Verdict]:
-            inside = box.hold(x, given.original, given.baseline)
-            point = box.snap(inside, given.original)
-            verdict = judge(point, given)
-            slope = box.freed(given.weight[:, None] * verdict.near + verdict.far)
-            # Beyond a bound nothing changes, which is what an optimizer without bounds has to be told.
-            slope = tf.where(inside == x, slope, tf.zeros_like(slope))
-            value = given.weight * verdict.distance + verdict.prediction
-            return point, verdict._replace(near=slope, prediction=value, far=verdict.prediction[:, None])
-
-        return tf.function(judged, autograph=False, reduce_retracing=True)
+        box = self.judge.box
+        inside = box.hold(x, given.original, given.baseline)
+        point = box.snap(inside, given.original)
+        verdict = self.judge(point, given)
+        slope = box.freed(given.weight[:, None] * verdict.near + verdict.far)
+        # Beyond a bound nothing changes, which is what an optimizer without bounds has to be told.
+        slope = tf.where(inside == x, slope, tf.zeros_like(slope))
+        value = given.weight * verdict.distance + verdict.prediction
+        return point, verdict._replace(near=slope, prediction=value, far=verdict.prediction[:, None])
 
 
 class _Met:
     """What has been met: of each copy the nearest valid point, or the one of smallest prediction cost."""
 
     def __init__(self, judged: Callable[..., tuple[tf.Tensor, Verdict]], given: Given, x: np.ndarray) -> None:
+        import numpy as np
+
         self._judged, self._given, self._begin = judged, given, x
         self.best = x.copy()
         self.distance = np.full(len(x), np.inf, x.dtype)
@@ -98,6 +88,9 @@ class _Met:
 
     def ask(self, rows: np.ndarray, points: np.ndarray) -> Said:
         """Judge a point for each of some rows (k,), which may come several times, and remember the best."""
+        import numpy as np
+        import tensorflow as tf
+
         filled = np.concatenate([np.arange(len(rows)), np.full(-len(rows) % _LANES, len(rows) - 1)])
         given = Given(*(tf.constant(one[rows[filled]]) for one in self._given))
         asked = tf.constant(points.astype(self.best.dtype)[filled])
@@ -112,6 +105,8 @@ class _Met:
         return Said(verdict.prediction, verdict.near, verdict.valid, verdict.distance)
 
     def _weigh(self, row: int, point: np.ndarray, distance: float, effort: float, *, valid: bool) -> None:
+        import numpy as np
+
         if valid and distance < self.distance[row]:
             self.best[row], self.distance[row] = point, distance
         elif np.isinf(self.distance[row]) and effort < self.effort[row]:
@@ -123,12 +118,16 @@ class _Met:
         They are the nearest valid one, and the one where the objective was least: with a small C that lies behind the
         boundary, in the direction in which the boundary is near.
         """
+        import numpy as np
+
         rows = np.flatnonzero(np.isfinite(self.distance))
         if len(rows):
             self._between(rows, self._optimum[rows].astype(np.float64))
             self._between(rows, self.best[rows].astype(np.float64))
 
     def _between(self, rows: np.ndarray, ends: np.ndarray) -> None:
+        import numpy as np
+
         begin = self._begin[rows].astype(np.float64)
         low, high = np.zeros(len(rows)), np.ones(len(rows))
         for _ in range(_HALVINGS):

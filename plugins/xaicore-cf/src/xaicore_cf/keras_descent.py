@@ -24,15 +24,23 @@ _BY_NAME = 0.1  # learning rate of an optimizer that is given by name: Keras's o
 # Settings that act on the whole of a variable, or on what was collected over several steps.
 _REFUSED = ("clipnorm", "global_clipnorm", "use_ema", "gradient_accumulation_steps", "loss_scale_factor")
 
+# Tried once, in the tests: they are taken by name without asking Keras, which takes seconds to import.
+_ROW_WISE = frozenset({"adadelta", "adagrad", "adam", "adamax", "adamw", "ftrl", "lion", "nadam", "rmsprop", "sgd"})
+_COUPLED = {
+    "lamb": "scales its step by norms over all rows",
+    "adafactor": "keeps means for all rows together",
+    "muon": "makes the whole of its variable orthogonal",
+    "loss_scale_optimizer": "scales the loss of all rows as one",
+    "lossscaleoptimizer": "scales the loss of all rows as one",
+}
+
 
 def _written(value: Any) -> str:
     """Return an optimizer as text: its name, or its configuration as JSON."""
+    if isinstance(value, str):
+        return value if value.startswith("{") else value.lower()
     import keras
 
-    if isinstance(value, str):
-        if not value.startswith("{"):
-            return value.lower()
-        return value
     if not isinstance(value, keras.optimizers.Optimizer):
         raise InvalidParameter(
             f"Given optimizer={value!r:.80}; expected a Keras optimizer or its name, such as 'adam'. An optimizer that "
@@ -63,6 +71,15 @@ class KerasDescent(Descent):
 
     def __attrs_post_init__(self) -> None:
         """Refuse what couples rows, by its settings, its state, and by trying it."""
+        if self._name.lower() in _COUPLED:
+            raise RowsCoupled(
+                f"{self._name} {_COUPLED[self._name.lower()]}; a search needs rows that are independent, because they "
+                "leave the batch. cf.adam and its like are."
+            )
+        if self.optimizer not in _ROW_WISE:
+            self._try()
+
+    def _try(self) -> None:
         import numpy as np
         import tensorflow as tf
 
@@ -90,7 +107,12 @@ class KerasDescent(Descent):
 
     @property
     def _name(self) -> str:
-        return json.loads(self.optimizer)["class_name"] if self.optimizer.startswith("{") else self.optimizer
+        if not self.optimizer.startswith("{"):
+            return self.optimizer
+        try:
+            return str(json.loads(self.optimizer)["class_name"])
+        except (ValueError, KeyError, TypeError):  # what Keras makes of it is told when it is tried
+            return self.optimizer
 
     def _tried(self, gradients: Any) -> Any:
         import numpy as np

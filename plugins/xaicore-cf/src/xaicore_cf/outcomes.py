@@ -117,9 +117,7 @@ class Interval(Cost):
         ends = (-math.inf if self.low is None else self.low, math.inf if self.high is None else self.high)
         if ends == (-math.inf, math.inf) or ends[0] > ends[1]:
             kind = InvalidParameter if ends[0] > ends[1] else MissingParameter
-            raise kind(
-                f"Given low={self.low}, high={self.high}; expected an end at least, and low <= high."
-            )
+            raise kind(f"Given low={self.low}, high={self.high}; expected an end at least, and low <= high.")
 
     def of(self, x: tf.Tensor, known: Known) -> tf.Tensor:  # noqa: ARG002  # costs have one signature
         """Return (batch,)."""

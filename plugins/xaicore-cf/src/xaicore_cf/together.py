@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 # Threads that ask at the same time; more rows go through in portions.
 MOST = 256
@@ -52,6 +53,8 @@ class Together:
                 self._changed.notify_all()
 
     def _ask(self, row: int, point: np.ndarray) -> Any:
+        import numpy as np
+
         with self._changed:
             self._asked[row] = np.array(point)
             self._changed.notify_all()
@@ -61,6 +64,8 @@ class Together:
             return self._answers.pop(row)
 
     def _serve(self) -> None:
+        import numpy as np
+
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: len(self._asked) == len(self._left))
