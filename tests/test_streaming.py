@@ -48,6 +48,9 @@ class Inner:
     def rows(self, program):
         return None
 
+    def starts(self, inputs, ids):
+        return None
+
 
 @attrs.define
 class Bound:

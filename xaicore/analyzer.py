@@ -13,6 +13,7 @@ from xaicore.errors import InvalidParameter
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from xaicore.binding import Bound
     from xaicore.engine.plan import Plan
@@ -58,6 +59,10 @@ class AnalyzerBase:
 
     def rows(self, program: Program) -> int | None:  # noqa: ARG002  # few look at the program
         """Return for how many samples the analyzer holds values of their own, a row each; None for any number."""
+        return None
+
+    def starts(self, inputs: Sequence[np.ndarray], ids: np.ndarray) -> list[np.ndarray] | None:  # noqa: ARG002  # as above
+        """Return where paths start, like the inputs, for results that keep it; None where there are no paths."""
         return None
 
     def check_target(self, target: object, parsed: ParsedTarget) -> None:
@@ -110,6 +115,7 @@ class AnalyzerBase:
         batch_size: int | None = None,
         verbose: str | int = "auto",
         callbacks: Sequence[object] = (),
+        keep_data: bool = False,
     ) -> Explanation:
         """Explain the model's predictions on x.
 
@@ -124,6 +130,7 @@ class AnalyzerBase:
             batch_size: Samples per step, 32 by default.
             verbose: 0 no progress bar, 1 a bar, "auto" a bar on a terminal when there is more than one batch.
             callbacks: ``keras.callbacks.Callback`` objects; they get the ``on_predict_*`` events.
+            keep_data: Whether the result holds the data too, where paths start, and the model's predictions.
 
         Returns:
             An Explanation in numpy arrays.
@@ -140,6 +147,7 @@ class AnalyzerBase:
             verbose=verbose,
             callbacks=callbacks,
             model=model,
+            keep_data=keep_data,
             forwarded=split_forwarded(model, forward_kwargs)[1],
         )
         return stream(bound, x, target, run)  # type: ignore[return-value]  # without a sink it is kept

@@ -43,6 +43,7 @@ def explain(  # noqa: PLR0917  # the order of keras-explainable's arguments
     output: str | int | None = None,
     forward_kwargs: Mapping[str, object] | None = None,
     sink: Callable[[Explanation], object] | None = None,
+    keep_data: bool = False,
     spatial_axis: Sequence[int] | None = None,
     postprocessing: object = None,
     resizing: object = None,
@@ -73,6 +74,8 @@ def explain(  # noqa: PLR0917  # the order of keras-explainable's arguments
             row for each sample, which go with their sample wherever a method takes it, and are not explained.
         sink: Gets the Explanation of each batch as it comes.  Nothing is kept then, and None is returned: data of any
             length in constant memory.
+        keep_data: Whether results hold the data too: ``explanation.data`` has X, where paths start, and the model's
+            predictions, for one more forward pass and the memory of a copy.
         spatial_axis: Axes that ``postprocessing`` works along, where it has ``axis``.
         postprocessing: A filter, by object or name: ``method | postprocessing``.
         resizing: For class activation maps: False leaves them in the size of their layer; a tuple of lengths resizes
@@ -112,6 +115,7 @@ def explain(  # noqa: PLR0917  # the order of keras-explainable's arguments
         sink=sink,
         queue={name: value for name, value in told.items() if value is not None},
         model=model,
+        keep_data=keep_data,
         forwarded=split_forwarded(model, forward_kwargs)[1],
     )
     return stream(bound, x, wanted, run)  # type: ignore[return-value]  # None for those who give a sink

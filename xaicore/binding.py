@@ -116,6 +116,13 @@ class Bound:
             return arrays[0]  # type: ignore[no-any-return]
         return keras.tree.map_structure(lambda *same: np.stack(same, axis=1), *arrays)  # type: ignore[no-any-return]
 
+    def predictions(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the output of the model as it is, its head included, for the arguments of ``batch``."""
+        whole = attrs.evolve(self.program, graph=self.program.whole, visited=Visits())
+        tensors, count = tuple(tf.convert_to_tensor(x) for x in inputs), len(self.input_specs)
+        found: np.ndarray = whole.given(tensors[count:]).outputs(tensors[:count]).numpy()
+        return found
+
     def with_analyzer(self, analyzer: AnalyzerBase) -> Bound:
         """Return the same with another analyzer that computes the same; its expression stays the one that was given."""
         step = analyzer.attribute(self.program)

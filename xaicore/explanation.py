@@ -9,13 +9,14 @@ from typing import Any
 import attrs
 import numpy as np
 
+from xaicore.described import data_of, meta_of
 from xaicore.errors import InvalidArgument, InvalidExplanation, UnknownExtra, UnreadableResult
 from xaicore.inspect.structure import fill, flatten, join, positions, readonly, same, transform
 from xaicore.relevance import layers_of, ledger_of
 from xaicore.storage import named, read, write
 
 _FORMAT, _VERSION = "xaicore explanation", 1
-_PER_SAMPLE = ("attributions", "scores", "ids", "extras")
+_PER_SAMPLE = ("attributions", "scores", "ids", "extras", "kept")
 
 
 def _readonly_nest(nested: object) -> object:
@@ -56,6 +57,8 @@ class Explanation:
         model: Fingerprint of the model.
         coverage: What every operation of the model got: site, operation, action, rule, why.
         output: Name of the model's output that was explained; "" where it is not known.
+        about: What ``meta`` tells of the analyzer.
+        kept: The data itself, where it was asked for.
 
     Raises:
         InvalidExplanation: The arrays do not fit together.
@@ -72,6 +75,8 @@ class Explanation:
     model: str = ""
     _coverage: tuple[dict[str, str], ...] = attrs.field(default=(), converter=_rows_of_plan)
     output: str = ""
+    about: Mapping[str, Any] = attrs.field(factory=dict, converter=dict)
+    _kept: dict[str, Any] = attrs.field(factory=dict, converter=_readonly_nest)
 
     def __attrs_post_init__(self) -> None:
         maps = {f"attributions[{i}]": array for i, array in enumerate(self.arrays)}
@@ -127,31 +132,22 @@ class Explanation:
         return self._extras.get("residual")
 
     @property
+    def kept(self) -> dict[str, Any]:
+        """The data itself, read-only, where ``keep_data=True`` was given: X, baselines, predictions, forward_kwargs."""
+        return transform(self._kept, lambda array: array)  # type: ignore[return-value]  # a dict stays one
+
+    @property
     def meta(self) -> dict[str, object]:
         """How it was made, in the fields of alibi: name, type, explanations, params, version."""
-        from xaicore import __version__
-
-        name, _, parameters = self.analyzer.partition("(")
-        return {
-            "name": name,
-            "type": ["whitebox"],
-            "explanations": ["local"],
-            "params": {"analyzer": self.analyzer, "given": parameters.removesuffix(")"), "model": self.model},
-            "version": __version__,
-        }
+        return meta_of(self)
 
     @property
     def data(self) -> dict[str, object]:
-        """What came out, in the fields of alibi: attributions as a list, deltas, target; and scores.
+        """What came out, in the fields of alibi, and scores.
 
-        Its ``X``, ``baselines`` and ``predictions`` are not there: a result holds no copy of the data.
+        ``X``, ``baselines``, ``predictions`` and ``forward_kwargs`` are None unless ``keep_data=True`` was given.
         """
-        return {
-            "attributions": list(self.arrays),
-            "deltas": self.residual,
-            "target": self.target,
-            "scores": self.scores,
-        }
+        return data_of(self)
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Return an array of ``extras``."""
@@ -362,6 +358,8 @@ def _parts(explanation: Explanation) -> tuple[dict[str, object], dict[str, np.nd
     arrays |= {f"extra_{i}": array for i, array in enumerate(extras.values())}
     arrays |= {"scores": explanation.scores, "ids": explanation.ids}
     arrays |= {"target": target} if isinstance(target, np.ndarray) else {}
+    kept_as, kept = flatten(explanation.kept)
+    arrays |= {f"kept_{i}": array for i, array in enumerate(kept)}
     document = {
         "attributions": structure,
         "target": None if isinstance(target, np.ndarray) else target,
@@ -370,13 +368,15 @@ def _parts(explanation: Explanation) -> tuple[dict[str, object], dict[str, np.nd
         "model": explanation.model,
         "coverage": list(explanation.coverage),
         "output": explanation.output,
+        "about": dict(explanation.about),
+        "kept": kept_as,
     }
     return document, arrays
 
 
 def _build(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Explanation:
     """Return the explanation of ``_parts``, which may come from a file that anybody wrote."""
-    places = positions(document["attributions"])
+    places, kept = positions(document["attributions"]), document.get("kept", {})
     texts = (document["analyzer"], document["model"], document.get("output", ""))  # older files name no output
     if sorted(places) != list(range(len(places))) or not all(isinstance(text, str) for text in texts):
         raise InvalidExplanation("The document does not describe the arrays.")
@@ -390,4 +390,6 @@ def _build(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Exp
         model=texts[1],
         coverage=document["coverage"],
         output=texts[2],
+        about=document.get("about", {}),
+        kept=fill(kept, [arrays[f"kept_{i}"] for i in range(len(positions(kept)))]),
     )

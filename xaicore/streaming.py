@@ -12,6 +12,7 @@ import attrs
 import keras
 import numpy as np
 
+from xaicore.described import about
 from xaicore.errors import EmptyInput, InvalidArgument
 from xaicore.explanation import Explanation, join_targets
 from xaicore.forwarded import check_lengths
@@ -37,6 +38,7 @@ class Run:
     sink: Gets the Explanation of each batch as it comes; nothing is kept then.
     model: What callbacks find as their model.
     forwarded: Further arguments of the model with a row for each sample.
+    keep_data: Whether the result holds the data, where paths start, and the model's predictions.
     queue: How a PyDataset makes its batches: workers, use_multiprocessing, max_queue_size, where it is told.
     """
 
@@ -48,6 +50,7 @@ class Run:
     queue: Mapping[str, Any] = attrs.field(factory=dict)
     model: keras.Model | None = None
     forwarded: Mapping[str, np.ndarray] = attrs.field(factory=dict)
+    keep_data: bool = False
 
 
 def stream(bound: Bound, data: object, target: object = None, run: Run | None = None) -> Explanation | None:
@@ -78,6 +81,7 @@ def stream(bound: Bound, data: object, target: object = None, run: Run | None = 
     events = _events(run, expected)
     halves = Halves(bound)
     kept, told = _Kept(bound, source, halves), _Told(bound)
+    kept.about = about(bound.analyzer, target)
     events.on_predict_begin()
     for step, batch in enumerate(itertools.islice(source.batches, run.steps)):
         events.on_predict_batch_begin(step)
@@ -85,13 +89,16 @@ def stream(bound: Bound, data: object, target: object = None, run: Run | None = 
         if rows is not None and kept.count + len(ids) > rows:
             raise _differ(rows, f"at least {kept.count + len(ids)}")
         check_lengths(run.forwarded, kept.count + len(ids), least=True)
-        one = halves([*batch.inputs, *(array[ids] for array in run.forwarded.values())], batch.parsed, ids)
+        forwarded = {name: array[ids] for name, array in run.forwarded.items()}
+        one = halves([*batch.inputs, *forwarded.values()], batch.parsed, ids)
+        data = _data(bound, batch.inputs, forwarded, ids) if run.keep_data else {}
         if run.sink is None:
-            kept.add(batch, one, ids)
+            kept.add(batch, one, ids, data)
         else:
             kept.count += len(ids)
             alone = _Kept(bound, source, halves, to_sink=True)
-            alone.add(batch, one, ids)
+            alone.add(batch, one, ids, data)
+            alone.about = kept.about
             part = alone.explanation()
             told.read(part)
             run.sink(part)
@@ -118,9 +125,12 @@ class _Kept:
         self.ids: list[np.ndarray] = []
         self.count = 0
         self.structure: object = None
+        self.data: list[dict[str, Any]] = []
+        self.about: dict[str, Any] = {}
 
-    def add(self, batch: Batch, one: Attribution, ids: np.ndarray) -> None:
-        """Take a batch's attributions."""
+    def add(self, batch: Batch, one: Attribution, ids: np.ndarray, data: dict[str, Any]) -> None:
+        """Take a batch's attributions, and what is kept of the data."""
+        self.data.append(data)
         self.found.append(one)
         self.described.append(batch.parsed.described)
         self.ids.append(ids)
@@ -143,6 +153,8 @@ class _Kept:
             model=self.bound.fingerprint,
             coverage=self.bound.coverage,
             output=self.bound.output_specs[self.bound.output].name,
+            about=self.about,
+            kept=_joined(self.data, "kept data"),  # type: ignore[arg-type]
         )
 
     def _target(self, ids: np.ndarray) -> object:
@@ -154,6 +166,16 @@ class _Kept:
 
 def _differ(rows: int, samples: str) -> InvalidArgument:
     return InvalidArgument(f"Given baselines for {rows} samples and {samples} samples; expected one for each.")
+
+
+def _data(
+    bound: Bound, inputs: Sequence[np.ndarray], forwarded: Mapping[str, np.ndarray], ids: np.ndarray
+) -> dict[str, Any]:
+    """Return a batch's data as a result holds it."""
+    found: dict[str, Any] = {"X": list(inputs), "forward_kwargs": dict(forwarded)}
+    found["predictions"] = bound.predictions([*inputs, *forwarded.values()])
+    starts = next((s for one in nested(bound.analyzer) if (s := one.starts(inputs, ids)) is not None), None)
+    return found if starts is None else {**found, "baselines": starts}
 
 
 class _Told:

@@ -12,11 +12,14 @@ from xaicore.declaration import part
 from xaicore.errors import InvalidParameter
 from xaicore.protocols import Analyzer, Attribution
 from xaicore.values import flag, integer, optional, real, site_text
-from xaicore_ig.baselines import as_baseline, number_or_part, rows_of
+from xaicore_ig.baselines import as_baseline, number_or_part, rows_of, starts
 from xaicore_ig.levels import CHANGES, counted_at, gregory_levels, levels, stated_error
 from xaicore_ig.line import Line, line, total
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
     import tensorflow as tf
 
     from xaicore.engine.program import Program
@@ -94,6 +97,10 @@ class Adaptive(AnalyzerBase):
     def rows(self, program: Program) -> int | None:
         """Return for how many samples there are baselines of their own."""
         return rows_of(self.baseline, program.graph)
+
+    def starts(self, inputs: Sequence[np.ndarray], ids: np.ndarray) -> list[np.ndarray]:
+        """Return the baselines, like the inputs."""
+        return starts(self.baseline, inputs, ids)
 
     def check_program(self, program: Program) -> None:
         """Refuse a baseline that does not fit the inputs."""

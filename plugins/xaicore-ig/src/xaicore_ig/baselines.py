@@ -15,6 +15,9 @@ from xaicore.values import Array, convert_by, integer, optional, real
 from xaicore_ig.constant import Constant, check_shape, values_or_array
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
     import tensorflow as tf
 
     from xaicore.inspect.nodes import Graph
@@ -269,6 +272,19 @@ def rows_of(value: Any, graph: Graph) -> int | None:
         if rows is not None:
             return rows
     return None
+
+
+def starts(value: Any, inputs: Sequence[np.ndarray], ids: np.ndarray) -> list[np.ndarray]:
+    """Return baselines as arrays, like the inputs; with several for each sample, axis 1 is the draw."""
+    import numpy as np
+    import tensorflow as tf
+
+    baseline = as_baseline(value)
+    tensors, keys = tuple(map(tf.convert_to_tensor, inputs)), tf.constant(ids, tf.int64)
+    draws = [baseline(tensors, keys, tf.fill([len(ids)], k)) for k in range(baseline.count)]
+    if baseline.count == 1:
+        return [one.numpy() for one in draws[0]]
+    return [np.stack([one.numpy() for one in same], 1) for same in zip(*draws, strict=True)]
 
 
 def _where(rows: tf.Tensor, then: tf.Tensor, other: tf.Tensor) -> tf.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -12,12 +12,13 @@ from xaicore.backward import Backward
 from xaicore.declaration import part
 from xaicore.protocols import Analyzer, Attribution, Quadrature
 from xaicore.values import flag, integer, optional, site_text
-from xaicore_ig.baselines import as_baseline, number_or_part, rows_of
+from xaicore_ig.baselines import as_baseline, number_or_part, rows_of, starts
 from xaicore_ig.line import total
 from xaicore_ig.paths import Journey, Path, Straight
 from xaicore_ig.quadratures import GaussLegendre
 
 if TYPE_CHECKING:
+    import numpy as np
     import tensorflow as tf
 
     from xaicore.engine.program import Program
@@ -100,6 +101,14 @@ class PathIntegral(AnalyzerBase):
     def rows(self, program: Program) -> int | None:
         """Return for how many samples there are baselines of their own."""
         return rows_of(self.baseline, program.graph)
+
+    def starts(self, inputs: Sequence[np.ndarray], ids: np.ndarray) -> list[np.ndarray]:
+        """Return the baselines, like the inputs."""
+        return starts(self.baseline, inputs, ids)
+
+    def described(self) -> dict[str, object]:
+        """Return what goes by other names in alibi's ``meta``."""
+        return {"method": self.quadrature, "n_steps": self.count, "layer": self.at}
 
     def check_program(self, program: Program) -> None:
         """Refuse a baseline that does not fit the inputs, and inputs that have no such path."""
