@@ -119,10 +119,12 @@ class Backward(AnalyzerBase):
 
     @property
     def named(self) -> tuple[str, ...]:
-        """Conditions that name sites: each was written by somebody who expects it to be met."""
+        """Conditions whose rules have to act: the rule that is given alone, and those that name sites."""
         from xaicore.inspect.conditions import is_site_pattern
 
-        pairs = self.rules if isinstance(self.rules, tuple) else ()
+        if not isinstance(self.rules, tuple):
+            return (self.rules.setting.applies,)
+        pairs = self.rules
         return tuple(condition for condition, rule in pairs if rule is not None and is_site_pattern(condition))
 
     def attribute(self, program: Program) -> Step:

@@ -111,8 +111,8 @@ def _plan_inside(analyzer: object, program: Program) -> Plan:
         program = prepared(program)
     if rule_map is not None:
         rules, otherwise = rule_map()
-        named = getattr(analyzer, "named", ())
-        return decide(program.graph, program.whole, rules, otherwise=otherwise, required=named)
+        named, noted = getattr(analyzer, "named", ()), getattr(analyzer, "noted", ())
+        return decide(program.graph, program.whole, rules, otherwise=otherwise, required=named, noted=noted)
     inner = getattr(analyzer, "inner", None)
     if inner is not None:
         return plan_of(inner, program)

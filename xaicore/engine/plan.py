@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from xaicore.engine.cost import Estimate, estimate
+from xaicore.engine.unmet import Conditions
 from xaicore.errors import NameMistake, RuleNeverMet, UnsupportedOperation
-from xaicore.inspect.conditions import is_site_pattern, matches
 from xaicore.inspect.facts import Facts, facts_of
 from xaicore.inspect.kinds import ROUTING, kind
 
@@ -49,6 +49,7 @@ class Plan:
     head, loop: estimated cost in forward passes of the model: what runs before a cut, and what is explained, there and
     back; loop is None where sizes are not known.  memory: bytes beside the weights, (fixed, per sample), at the peak.
     rules: site -> rule, for the sites that get one.  facts: site -> facts.
+    notes: sentences on rules of a preset that act nowhere in this model.
     """
 
     rows: tuple[PlanRow, ...]
@@ -57,6 +58,7 @@ class Plan:
     head: float = 0.0
     loop: float | None = None
     memory: tuple[float, float] = (0.0, 0.0)
+    notes: tuple[str, ...] = ()
 
     @property
     def passes(self) -> float | None:
@@ -64,11 +66,11 @@ class Plan:
         return None if self.loop is None else self.head + self.loop
 
     def __str__(self) -> str:
-        """Return the rows as a plain table."""
+        """Return the rows as a plain table, and the notes."""
         cells = [_COLUMNS, *(tuple(getattr(row, name) for name in _COLUMNS) for row in self.rows)]
         widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
         lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
-        return "\n".join(lines)
+        return "\n".join((*lines, *self.notes))
 
 
 def decide(
@@ -78,6 +80,7 @@ def decide(
     *,
     otherwise: str = "gradient",
     required: Sequence[str] = (),
+    noted: Sequence[str] = (),
     starts: Sequence[str] = (),
 ) -> Plan:
     """Decide what every operation gets: the first rule whose condition it meets, else its gradient or a refusal.
@@ -87,12 +90,14 @@ def decide(
         whole: The model that they are part of: "first", "last" and signs are facts about it.
         rules: (condition, rule or None for the gradient), in order.
         otherwise: "gradient", or "unsupported" to refuse operations that nothing matches and that do not only route.
-        required: Conditions that the user named: each has to be met by an operation.
+        required: Conditions that the user named: the rule of each has to act somewhere.
+        noted: Conditions whose rules may act nowhere, which the plan then notes.
         starts: Sites at whose output relevance starts, "" for the output of the graph.
 
     Raises:
         UnsupportedOperation: an operation has no rule; the message lists all of them.
-        RuleNeverMet: no operation meets a rule, or one that the user named.
+        RuleNeverMet: no operation meets a rule, or one that the user named; SiteNeverMet where it names sites,
+            RuleTaken where earlier rules took all operations that meet it.
     """
     facts = dict(facts_of(whole))
     own = {node.site: node.operation for node in whole.nodes}
@@ -101,7 +106,7 @@ def decide(
             facts[node.site] = attrs.evolve(facts[node.site], kind=kind(node.operation))
     chosen: dict[Site, Rule] = {}
     rows: list[PlanRow] = []
-    unmet = set(required)
+    conditions = Conditions()
     moving = graph.dependents(graph.inputs)
     for node in graph.nodes:
         if moving.isdisjoint(node.outputs):  # an embedding of positions: a constant, as far as the inputs go
@@ -109,14 +114,14 @@ def decide(
             rows += [PlanRow(str(s), type(op).__name__, "gradient", "", why) for s, op, _ in _calls(node)]
             continue
         for site, operation, looped in _calls(node):
-            row, rule = _decide_one(site, operation, facts[site], rules, otherwise, looped=looped, node=node)
+            met = conditions.met(rules, site, facts[site])
+            row, rule = _decide_one(site, operation, facts[site], met, otherwise, looped=looped, node=node)
             rows.append(row)
-            # An earlier rule may have taken the operation: the condition is met all the same.
-            unmet = {condition for condition in unmet if not matches(condition, site, facts[site])}
             if rule is not None:
                 chosen[site] = rule
         rows += [PlanRow(str(s), "BatchNormalization", "folded", "", f"into {node.site}") for s in node.folded]
-    _refuse(rows, rules, chosen, unmet)
+    _refuse(rows, rules, chosen)
+    conditions.refuse(required, [row.operation for row in rows])
     costs = estimate(graph, whole, chosen, facts)
     return Plan(
         _annotated(rows, graph, costs),
@@ -125,6 +130,7 @@ def decide(
         costs.head,
         costs.loop,
         (costs.bytes_fixed, costs.bytes_per_sample),
+        conditions.notes(noted),
     )
 
 
@@ -145,10 +151,16 @@ def _calls(node: Node) -> list[tuple[Site, object, bool]]:
 
 
 def _decide_one(
-    site: Site, operation: object, facts: Facts, rules: RuleMap, otherwise: str, *, looped: bool, node: Node
+    site: Site,
+    operation: object,
+    facts: Facts,
+    met: tuple[str, Rule | None] | None,
+    otherwise: str,
+    *,
+    looped: bool,
+    node: Node,
 ) -> tuple[PlanRow, Rule | None]:
     rule: Rule | None = None
-    met = next(((c, r) for c, r in rules if matches(c, site, facts) and (r is None or applies(r, site, facts))), None)
     if node.inner and site == node.site:
         action, why = "gradient", f"run whole, its gradient between the layers inside ({node.why})"
     elif met is not None and met[1] is not None and looped:
@@ -161,14 +173,15 @@ def _decide_one(
     elif otherwise == "gradient":
         action, why = "gradient", "no rule meets it"
     else:
-        action, why = "unsupported", f"no rule for kind {facts.kind!r}"
+        action, why = "unsupported", _why_not(operation, facts)
     text = "" if rule is None else describe(rule)
     return PlanRow(str(site), type(operation).__name__, action, text, why), rule
 
 
-def applies(rule: Rule, site: Site, facts: Facts) -> bool:
-    """Return whether a rule can act on an operation at all."""
-    return matches(rule.setting.applies, site, facts)
+def _why_not(operation: object, facts: Facts) -> str:
+    if type(operation).__name__ == "Lambda":
+        return "a Lambda holds Python code that nothing is known of; write it as layers or in keras.ops"
+    return f"no rule for kind {facts.kind!r}"
 
 
 def describe(rule: Rule) -> str:
@@ -181,7 +194,7 @@ def describe(rule: Rule) -> str:
         return repr(rule)
 
 
-def _refuse(rows: Sequence[PlanRow], rules: RuleMap, chosen: Mapping[Site, Rule], unmet: set[str]) -> None:
+def _refuse(rows: Sequence[PlanRow], rules: RuleMap, chosen: Mapping[Site, Rule]) -> None:
     unsupported = [row for row in rows if row.action == "unsupported"]
     if unsupported:
         listed = "; ".join(f"{r.site} ({r.operation}): {r.why}" for r in unsupported[:8])
@@ -196,9 +209,6 @@ def _refuse(rows: Sequence[PlanRow], rules: RuleMap, chosen: Mapping[Site, Rule]
             f"No operation of the model meets a rule (conditions: {wanted}). The result would be the plain gradient. "
             "Operations: " + ", ".join(dict.fromkeys(row.operation for row in rows)) + "."
         )
-    for condition in sorted(unmet):
-        hint = " It names no site: see `analyzer.plan(model)`." if is_site_pattern(condition) else ""
-        raise RuleNeverMet(f"No operation of the model meets the rule given for {condition!r}.{hint}")
 
 
 def _with_weights(

@@ -9,7 +9,7 @@ import attrs
 from xaicore.analyzer import AnalyzerBase, at_site
 from xaicore.backward import Backward, companions
 from xaicore.declaration import part
-from xaicore.errors import FoldingDiffers, InvalidParameter, LayerIndex
+from xaicore.errors import ConflictingParameters, FoldingDiffers, InvalidParameter, LayerIndex, RuleCount, RuleNeverMet
 from xaicore.relevance import Initial, sites
 from xaicore.relevance import initial as initial_relevance
 from xaicore.values import choice, flag, integer, optional, real, site_text
@@ -94,7 +94,10 @@ class Composite(AnalyzerBase):
     Raises:
         InvalidParameter: an index without its rule, or the reverse; a rule map of another form.
         FoldingDiffers: the folded model computes something else.
-        LayerIndex: a list of another length than the model has kernel layers, or an index beyond them.
+        ConflictingParameters: a list of rules, one per kernel layer, beside conv, dense or until_index.
+        RuleCount: a list of another length than the model has kernel layers.
+        LayerIndex: an index beyond the kernel layers.
+        RuleNeverMet, SiteNeverMet, RuleTaken: where strict, a rule that acts nowhere, and why.
     """
 
     rule: Rule | tuple[Any, ...] = part("rule", default=Epsilon(epsilon=1e-6), converter=_rules, many=True)
@@ -123,6 +126,18 @@ class Composite(AnalyzerBase):
             raise InvalidParameter(
                 f"Given until_index={self.until_index!r} and until_rule={self.until_rule!r}: one needs the other."
             )
+        beside = {"conv": self.conv, "dense": self.dense, "until_index": self.until_rule}
+        given = [name for name, rule in beside.items() if rule is not None]
+        if self._listed and given:
+            raise ConflictingParameters(
+                f"Given a list of {len(self.rule)} rules, one for each kernel layer, and {', '.join(given)} for the "  # type: ignore[arg-type]
+                "same layers. Leave one of them out, or give (condition, rule) pairs, of which the first counts."
+            )
+
+    @property
+    def _listed(self) -> bool:
+        """Whether ``rule`` is a plain list, one rule for each kernel layer."""
+        return isinstance(self.rule, tuple) and not isinstance(self.rule[0], tuple)
 
     @property
     def claims(self) -> frozenset[str]:
@@ -135,16 +150,32 @@ class Composite(AnalyzerBase):
 
     @property
     def named(self) -> tuple[str, ...]:
-        """Conditions of the rules that were given: each has to be met by an operation, where ``strict``."""
+        """Conditions of the rules that were given: each has to act somewhere, where ``strict``."""
+        return self._given if self.strict else ()
+
+    @property
+    def noted(self) -> tuple[str, ...]:
+        """Conditions of a preset's rules, which may act nowhere: the plan then says so."""
+        return () if self.strict else self._given
+
+    @property
+    def _given(self) -> tuple[str, ...]:
         given = (("first", self.input), ("norm", self.bn), ("conv", self.conv), ("dense", self.dense))
-        pairs = self.rule if isinstance(self.rule, tuple) and isinstance(self.rule[0], tuple) else ()
-        return tuple(condition for condition, rule in (*given, *pairs) if rule is not None and self.strict)
+        pairs = self.rule if isinstance(self.rule, tuple) and not self._listed else ()
+        return tuple(condition for condition, rule in (*given, *pairs) if rule is not None)
 
     def check_program(self, program: Program) -> None:
         """Refuse a list or an index that does not fit the model's kernel layers."""
-        count = sum(facts.contains_kernel for facts in _facts(program))
-        if isinstance(self.rule, tuple) and not isinstance(self.rule[0], tuple) and len(self.rule) != count:
-            raise LayerIndex(f"Given a list of {len(self.rule)} rules; the model has {count} kernel layers.")
+        facts = _facts(program)
+        if (self._listed or not isinstance(self.rule, tuple)) and not any(one.affine for one in facts):
+            raise RuleNeverMet(
+                "The rules are for affine operations (dense, convolution, batch normalization); the model has none. "
+                "Give (condition, rule) pairs for the operations that are there."
+            )
+        count = sum(one.contains_kernel for one in facts)
+        if self._listed and len(self.rule) != count:  # type: ignore[arg-type]
+            given = len(self.rule)  # type: ignore[arg-type]
+            raise RuleCount(f"Given a list of {given} rules; the model has {count} kernel layers, and each needs one.")
         if self.until_index is not None and self.until_index >= count:
             raise LayerIndex(
                 f"Given until_index={self.until_index}; the model has {count} kernel layers, 0 to {count - 1}."
@@ -169,7 +200,8 @@ class Composite(AnalyzerBase):
 
     def _backward(self) -> Backward:
         rules = [(condition, rule) for condition, rule in self._pairs() if rule is not None]
-        around = dict.fromkeys(pair for _, rule in rules for pair in companions(rule))
+        # Affine operations get what the fields name, and never a rule that another one brings with it.
+        around = dict.fromkeys(pair for _, rule in rules for pair in companions(rule) if pair[0] != "affine")
         return Backward(
             rules=(*rules, *around),
             initial=self.initial,
