@@ -47,6 +47,7 @@ def copies_by_hand(inner, model, x, *, shares):
         ("gradient", True),
         ("gradient | sum_channels", True),
         ("gradient | absmax | normalize", False),
+        ("gradient | sign", False),
         ("cam.gradcam(relu=False)", False),
         ("cam.gradcam(relu=False) | positive", False),
         ("smoothgrad(cam.gradcam(relu=False), n=2, noise=0)", False),

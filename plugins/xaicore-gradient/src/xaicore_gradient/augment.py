@@ -10,7 +10,7 @@ from xaicore.analyzer import AnalyzerBase
 from xaicore.backward import Backward
 from xaicore.declaration import part
 from xaicore.errors import InvalidParameter
-from xaicore.filters import Normalize
+from xaicore.filters import Normalize, Part
 from xaicore.nesting import nested
 from xaicore.protocols import Analyzer, Attribution
 from xaicore.values import flag, real
@@ -125,7 +125,8 @@ def _scaled(x: tf.Tensor, scale: float) -> tf.Tensor:
 
 
 def _normalizes(analyzer: object) -> bool:
-    return any(isinstance(one, Normalize) for one in getattr(analyzer, "filters", ()))
+    """Return whether filters leave nothing of how large attributions are."""
+    return any(isinstance(one, Normalize) or one == Part("sign") for one in getattr(analyzer, "filters", ()))
 
 
 def _brought(attributions: tf.Tensor, like: tf.Tensor, *, heights: bool) -> tf.Tensor:
