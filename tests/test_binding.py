@@ -9,17 +9,18 @@ import attrs
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import host
 import xaicore
 import xaicore.table
 from xaicore.binding import _BOUND, _MOST_BOUND
-from xaicore.errors import InvalidArgument
+from xaicore.errors import InputNotFinite, InvalidArgument, NoGraph
 from xaicore.registry import Registry
 
 if TYPE_CHECKING:
-    import tensorflow as tf
+    from collections.abc import Callable
 
 X = np.array([[0.5, -1.0, 2.0], [1.5, 0.3, -0.7]], np.float32)
 
@@ -132,3 +133,40 @@ def test_arguments_that_a_model_does_not_take_are_refused(given: object, told: s
 def test_a_model_that_is_a_graph_takes_no_further_arguments(given: object) -> None:
     with pytest.raises(InvalidArgument, match="forward_kwargs"):
         xaicore.get_analyzer("gradient").explain(curved(), X, target=1, forward_kwargs=given, verbose=0)
+
+
+class Two(keras.Model):
+    """Takes two tensors one by one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = layers.Dense(2)
+
+    def call(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+        """a, b: (batch, 3)."""
+        return self.dense(a) + 2 * self.dense(b)
+
+
+def test_a_model_of_two_arguments_is_told_what_to_do() -> None:
+    model = Two()
+    model(X, X)
+    with pytest.raises(NoGraph, match=r"needs b beside 'a'.*one tuple, list or dict"):
+        xaicore.get_analyzer("gradient").plan(model)
+
+
+def test_an_integer_outside_of_an_embedding_is_an_error_of_ours() -> None:
+    model = keras.Sequential([
+        layers.Input((3,), dtype="int32"), layers.Embedding(10, 4, name="emb"), layers.Flatten(), layers.Dense(2),
+    ])  # fmt: skip
+    analyzer = xaicore.get_analyzer("gradient", at="emb")
+    with pytest.raises(InvalidArgument, match=r"indices\[1, ?2\] = 10 is not in \[0, 10\)"):
+        analyzer.explain(model, np.array([[0, 1, 2], [3, 4, 10]]), target=1, verbose=0)
+
+
+@pytest.mark.parametrize("make", [tf.data.Dataset.from_tensor_slices, list], ids=["dataset", "generator"])
+def test_a_sample_that_is_not_finite_is_counted_from_the_first_of_all(make: Callable[[np.ndarray], object]) -> None:
+    x = np.ones((8, 3), np.float32)
+    x[5, 2] = np.nan
+    data = make(x).batch(2) if make is not list else iter([x[i : i + 2] for i in range(0, 8, 2)])
+    with pytest.raises(InputNotFinite, match=r"x\[5, 2\]"):
+        xaicore.get_analyzer("gradient").explain(curved(), data, target=1, verbose=0)

@@ -303,6 +303,12 @@ def _known(error: tf.errors.OpError) -> Exception:
         told = re.search(f"{ours.__name__}: (.*)", str(error))
         if told is not None:
             return ours(told.group(1))
+    outside = re.search(r"indices\[[\d, ]*\] = -?\d+ is not in \[0, \d+\)", str(error))
+    if outside is not None:
+        return InvalidArgument(
+            f"Given an integer that is no row of the table in which the model looks it up: {outside[0]}. Check that "
+            "the data was made with the vocabulary that the model was trained with."
+        )
     if FoldingDiffers.__name__ not in str(error):
         return error  # type: ignore[no-any-return]
     return FoldingDiffers(

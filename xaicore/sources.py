@@ -134,7 +134,7 @@ def _of_elements(bound: Bound, elements: Iterable[object], target: object) -> It
                 "The data brings targets, and target= is given too. Leave one out; "
                 "`dataset.map(lambda x, *rest: x)` drops those of a dataset."
             )
-        found = check_inputs(bound.input_specs, bound.input_structure, x)
+        found = check_inputs(bound.input_specs, bound.input_structure, x, seen)
         count = len(found.leaves[0])
         wanted: object = np.asarray(own) if brings else target
         if rows is not None and not brings:

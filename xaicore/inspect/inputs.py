@@ -28,7 +28,7 @@ class InputSpec:
         return f"input {self.name!r} of shape ({shape}{'' if self.shape[1:] else ','})"
 
 
-def check_inputs(specs: Sequence[InputSpec], structure: object, x: object) -> Arranged[np.ndarray]:
+def check_inputs(specs: Sequence[InputSpec], structure: object, x: object, first: int = 0) -> Arranged[np.ndarray]:
     """Return the arrays in the order of the specs and in the model's dtypes, and the structure they were given in.
 
     The user's arrays are not changed.
@@ -37,6 +37,7 @@ def check_inputs(specs: Sequence[InputSpec], structure: object, x: object) -> Ar
         specs: The model's inputs.
         structure: In which the model takes them; holds the position of each in the specs.
         x: An array or tensor (batch, *features), or a list, tuple or dict of them.
+        first: The number of its first sample among all, for messages.
 
     Raises:
         InputStructure: Another number of arrays, or other names, than the model has inputs.
@@ -47,7 +48,7 @@ def check_inputs(specs: Sequence[InputSpec], structure: object, x: object) -> Ar
         EmptyInput: No sample.
     """
     found = read_inputs(specs, structure, x)
-    arrays = tuple(convert(array, spec) for array, spec in zip(found.leaves, specs, strict=True))
+    arrays = tuple(convert(array, spec, first) for array, spec in zip(found.leaves, specs, strict=True))
     return Arranged(arrays, found.structure)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from collections.abc import Mapping, Sequence
 
@@ -194,7 +195,21 @@ def _inline(
     return [known[id(t)] for t in found.outputs]
 
 
+def _check_arguments(model: keras.Model, forward_kwargs: Mapping[str, object]) -> None:
+    """Refuse a model that takes its inputs one by one: what is explained is one argument."""
+    takes = [p for p in inspect.signature(model.call).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    needed = [p.name for p in takes[1:] if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
+    missing = [name for name in needed if name not in forward_kwargs]
+    if missing:
+        raise NoGraph(
+            f"`call` of the model {model.name!r} ({type(model).__name__}) needs {', '.join(missing)} beside "
+            f"{takes[0].name!r}; what is explained is one argument. Let `call` take one tuple, list or dict of all "
+            "inputs, or pass forward_kwargs for what is not to be explained."
+        )
+
+
 def _read_subclassed(model: keras.Model, forward_kwargs: dict[str, object], walk: Walk) -> Graph:
+    _check_arguments(model, forward_kwargs)
     inputs_struct, names = _inputs_of_subclassed(model)
     structure = keras.tree.map_structure(walk.ref, inputs_struct)
     inputs = keras.tree.flatten(structure)
