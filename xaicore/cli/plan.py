@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import pathlib
-import re
 from typing import TYPE_CHECKING
 
 import attrs
 import click
+
+from xaicore.inspect.mermaid import escaped
 
 if TYPE_CHECKING:
     from xaicore.analyzer import AnalyzerBase
@@ -56,7 +57,7 @@ def as_mermaid(plan: Plan) -> str:
     lines = ["flowchart TD"]
     for row in plan.rows:
         said = [row.site, row.operation, row.rule or row.action]
-        lines.append(f'    {names[row.site]}["{"<br/>".join(_escaped(text) for text in said)}"]')
+        lines.append(f'    {names[row.site]}["{"<br/>".join(escaped(text) for text in said)}"]')
         lines += [f"    {names[before]} --> {names[row.site]}" for before in row.after if before in names]
     for number, rule in enumerate(rules):
         colour = COLOURS[number % len(COLOURS)]
@@ -92,11 +93,6 @@ def _print(title: str, found: Plan) -> None:
         lines.add_row(row.site, row.operation, row.action, row.rule, passes, row.why, style=style)
     out.print(lines)
     out.print(f"\n{totals(found)}")
-
-
-def _escaped(text: str) -> str:
-    """Return text that Mermaid does not read as markup."""
-    return re.sub(r"[\"<>#&\[\]{}|`]", lambda found: f"#{ord(found[0])};", text)
 
 
 def _plan(model_path: pathlib.Path, expression: str, head: str | None) -> tuple[AnalyzerBase, Plan]:

@@ -11,8 +11,9 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from xaicore.errors import NoGraph
+from xaicore.errors import InvalidArgument, NoGraph
 from xaicore.inspect.arrange import arrange
+from xaicore.inspect.mermaid import escaped
 from xaicore.inspect.quiet import quiet
 from xaicore.inspect.read import function_of, read_graph
 from xaicore.inspect.running import run
@@ -20,6 +21,9 @@ from xaicore.inspect.structure import transform
 
 if TYPE_CHECKING:
     from xaicore.inspect.nodes import Graph, Node
+
+
+_WIDE = 4096  # characters of a line of a table that is not for a screen
 
 
 @attrs.frozen(eq=False)
@@ -181,7 +185,12 @@ def print_execution_graph(model: keras.Model, *, format: str = "table") -> str: 
     Args:
         model: A built model.
         format: "table", or "mermaid" for a flow chart.
+
+    Raises:
+        InvalidArgument: Another format.
     """
+    if format not in {"table", "mermaid"}:
+        raise InvalidArgument(f"Given format={format!r}; expected 'table' or 'mermaid'.")
     trace = execution_trace(model)
     text = _mermaid(trace) if format == "mermaid" else _table(trace)
     print(text)  # noqa: T201  # what it is for
@@ -198,13 +207,14 @@ def _table(trace: Sequence[Execution]) -> str:
         shapes = ", ".join(str(tuple(y.shape)) for y in one.Ys)
         table.add_row("" if one.nid is None else str(one.nid), one.site, type(one.layer).__name__, before, shapes)
     file = io.StringIO()
-    Console(file=file, width=160).print(table)
-    return file.getvalue().rstrip()
+    # Names are no markup, and are printed in full, whatever the width of a screen.
+    Console(file=file, width=_WIDE, markup=False, emoji=False, highlight=False).print(table)
+    return "\n".join(line.rstrip() for line in file.getvalue().rstrip().splitlines())
 
 
 def _mermaid(trace: Sequence[Execution]) -> str:
     names = {id(y): f"i{i}" if e.nid is None else f"n{e.nid}" for i, e in enumerate(trace) for y in e.Ys}
-    boxes = [f'    {names[id(e.Ys[0])]}["{e.site}<br/>{type(e.layer).__name__}"]' for e in trace]
+    boxes = [f'    {names[id(e.Ys[0])]}["{escaped(e.site)}<br/>{type(e.layer).__name__}"]' for e in trace]
     arrows = [f"    {names[id(x)]} --> {names[id(e.Ys[0])]}" for e in trace for x in e.Xs]
     return "\n".join(["flowchart TD", *boxes, *dict.fromkeys(arrows)])
 

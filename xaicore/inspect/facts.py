@@ -100,7 +100,8 @@ def alone(operation: keras.Operation) -> Facts:
     return Facts(
         name,
         is_affine(operation),
-        is_relu(activation_of(operation)),
+        # The call of a quantised layer is another one, which no rule meets.
+        is_relu(activation_of(operation)) and getattr(operation, "quantization_mode", None) is None,
         nonnegative=(False,),
         contains_kernel=name in _KERNEL,
         classes=tuple(cls.__name__ for cls in type(operation).__mro__),

@@ -15,6 +15,7 @@ from keras import layers
 
 from xaicore.errors import NoGraph
 from xaicore.inspect.affine import twin
+from xaicore.inspect.inline import LOOPS
 from xaicore.inspect.kinds import activation_of, head_kind, kind
 from xaicore.inspect.opaque import trace_opaque
 from xaicore.inspect.twins import deep_twin
@@ -22,7 +23,7 @@ from xaicore.inspect.twins import deep_twin
 if TYPE_CHECKING:
     from xaicore.inspect.nodes import Graph, Node
 
-_THROUGH = frozenset({"identity", "routing"})
+THROUGH = frozenset({"identity", "routing"})
 
 
 def is_head(activation: object) -> bool:
@@ -42,9 +43,10 @@ def head_node(graph: Graph, wanted: Callable[[object], bool] = is_head) -> Node 
         if node.inner:
             last = _last_inside(node)
             return node if last is not None and wanted(activation_of(last)) else None
-        if wanted(activation_of(node.operation)):
+        # The activation of a loop is inside of it, at every step.
+        if not isinstance(node.operation, LOOPS) and wanted(activation_of(node.operation)):
             return node
-        if kind(node.operation) not in _THROUGH or len(set(node.inputs)) != 1:
+        if kind(node.operation) not in THROUGH or len(set(node.inputs)) != 1:
             return None
         key = node.inputs[0]
     return None
@@ -64,7 +66,7 @@ def hidden_head(graph: Graph) -> Node | None:
     for node in reversed(graph.nodes):
         if key not in node.outputs:
             continue
-        if kind(node.operation) in _THROUGH and len(set(node.inputs)) == 1:
+        if kind(node.operation) in THROUGH and len(set(node.inputs)) == 1:
             key = node.inputs[0]
             continue
         if node.inner:

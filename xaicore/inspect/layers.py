@@ -110,8 +110,9 @@ def contains_kernel(layer: keras.Operation) -> bool:
 
 
 def contains_bias(layer: keras.Operation) -> bool:
-    """Return whether a layer adds a bias of its own."""
-    return getattr(layer, "bias", None) is not None
+    """Return whether a layer adds a bias of its own, by itself or in its cell or projections; built or not."""
+    told = getattr(layer, "use_bias", False) or getattr(layer, "bias_axes", None) is not None
+    return getattr(layer, "bias", None) is not None or bool(told)
 
 
 def only_relu_activation(layer: keras.Operation) -> bool:

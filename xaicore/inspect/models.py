@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import attrs
 import keras
 from keras import layers
+from keras.src.utils.naming import auto_name  # no public name
 
 from xaicore.errors import NoActivation
 from xaicore.inspect.execution import flat_graph
-from xaicore.inspect.head import head_node, strip_head
-from xaicore.inspect.kinds import activation_of, head_kind
+from xaicore.inspect.head import THROUGH, head_node, strip_head
+from xaicore.inspect.kinds import activation_of, head_kind, kind
 from xaicore.inspect.quiet import quiet
 from xaicore.inspect.running import run
 from xaicore.inspect.unfed import fed
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
     from xaicore.inspect.nodes import Graph, Node
 
 
-def model_of(parts: Sequence[Graph], name: str) -> keras.Model:
+def model_of(parts: Sequence[Graph], name: str, returned: object = None) -> keras.Model:
     """Return a Functional model of graphs with one set of inputs, from twins that share the layers' variables.
 
     Its outputs are those of the graphs, one after the other.  A layer keeps its name, or gets the names on the way to
     it where two layers have one name.
+
+    returned: the structure of the outputs; None: a list where there are several.
     """
     first = parts[0]
     inputs: dict[int, keras.KerasTensor] = {
@@ -56,7 +59,10 @@ def model_of(parts: Sequence[Graph], name: str) -> keras.Model:
             symbols.update(zip(node.outputs, ran[call], strict=True))
         found += [symbols[key] for key in part.outputs]
     structure = keras.tree.map_structure(lambda ref: inputs[ref.key], first.structure)
-    return keras.Model(structure, found[0] if len(found) == 1 else found, name=name)
+    plain = found[0] if len(found) == 1 else found
+    return keras.Model(
+        structure, plain if returned is None else keras.tree.pack_sequence_as(returned, found), name=name
+    )
 
 
 def _twin_of(node: Node, names: dict[str, str]) -> keras.Operation:
@@ -84,13 +90,14 @@ def model_without_softmax(model: keras.Model, *, should_find_softmax: bool = Tru
         NoActivation: No output has a softmax, and one should be found.
         NoGraph: The model's own ``call`` cannot be turned into operations.
     """
-    parts, heads = _stripped(flat_graph(model), lambda activation: head_kind(activation) == "softmax")
-    if not heads and should_find_softmax:
+    graph = flat_graph(model)
+    parts, heads = _stripped(graph, _is_softmax)
+    if not any(heads) and should_find_softmax:
         raise NoActivation(
             f"The model {model.name!r} has no softmax at its outputs; expected one. "
             "Any other activation is left out by model_without_output_activation(model)."
         )
-    return model_of(parts, model.name)
+    return model_of(parts, model.name, graph.returned)
 
 
 def model_without_output_activation(model: keras.Model) -> keras.Model:
@@ -100,18 +107,23 @@ def model_without_output_activation(model: keras.Model) -> keras.Model:
         NoActivation: No output ends in an activation.
         NoGraph: The model's own ``call`` cannot be turned into operations.
     """
-    parts, heads = _stripped(flat_graph(model), lambda activation: activation is not None)
-    if not heads:
+    graph = flat_graph(model)
+    parts, heads = _stripped(graph, lambda activation: activation is not None)
+    if not any(heads):
         raise NoActivation(f"The model {model.name!r} has no activation at its outputs; there is nothing to leave out.")
-    return model_of(parts, model.name)
+    return model_of(parts, model.name, graph.returned)
 
 
-def _stripped(graph: Graph, wanted: Callable[[object], bool]) -> tuple[list[Graph], int]:
-    """Return one graph per output, without its activation where it is a wanted one; and how many were left out."""
+def _is_softmax(activation: object) -> bool:
+    return head_kind(activation) == "softmax"
+
+
+def _stripped(graph: Graph, wanted: Callable[[object], bool]) -> tuple[list[Graph], list[bool]]:
+    """Return one graph per output, without its activation where it is a wanted one; and which were left out."""
     parts = [attrs.evolve(graph, outputs=(key,)) for key in graph.outputs]
     heads = [head_node(part, wanted) for part in parts]
     bare = [part if head is None else strip_head(part, head) for part, head in zip(parts, heads, strict=True)]
-    return bare, sum(head is not None for head in heads)
+    return bare, [head is not None for head in heads]
 
 
 def pre_softmax_tensors(
@@ -137,15 +149,34 @@ def pre_softmax_tensors(
 
 def _before_softmax(x: keras.KerasTensor) -> keras.KerasTensor:
     operation, node_index, tensor_index = x._keras_history  # noqa: SLF001  # no public name
-    call = operation._inbound_nodes[node_index]  # noqa: SLF001
-    if isinstance(operation, keras.Model):
-        bare: keras.Operation = model_without_softmax(operation, should_find_softmax=False)
-    elif head_kind(activation_of(operation)) != "softmax":
+    if operation is None or isinstance(operation, layers.InputLayer):
         return x
-    elif activation_of(operation) is operation or isinstance(operation, layers.Activation):
-        return call.input_tensors[0]
+    call = operation._inbound_nodes[node_index]  # noqa: SLF001
+    given = dict(zip(map(id, call.input_tensors), call.input_tensors, strict=True))
+    if isinstance(operation, keras.Model):
+        graph = flat_graph(operation)
+        parts, heads = _stripped(graph, _is_softmax)
+        if not heads[tensor_index]:
+            return x
+        bare: keras.Operation = model_of(parts, _new_name(operation)["name"], graph.returned)
+    elif head_kind(activation_of(operation)) == "softmax":
+        if activation_of(operation) is operation or isinstance(operation, layers.Activation):
+            return call.input_tensors[0]
+        bare = own_nodes(operation, activation=keras.activations.linear, **_new_name(operation))
+    elif kind(operation) in THROUGH and len(given) == 1:
+        ((key, tensor),) = given.items()
+        given[key] = _before_softmax(tensor)
+        if given[key] is tensor:
+            return x
+        bare = own_nodes(operation, **_new_name(operation))
     else:
-        bare = own_nodes(operation, activation=keras.activations.linear)
-    with untouched(*call.input_tensors):
-        made = keras.tree.flatten(bare(*call.arguments.args, **call.arguments.kwargs))
-    return made[tensor_index]
+        return x
+    with untouched(*given.values()):
+        args, kwargs = call.arguments.fill_in(given)
+        return keras.tree.flatten(bare(*args, **kwargs))[tensor_index]
+
+
+def _new_name(operation: keras.Operation) -> dict[str, str]:
+    """Return a name that no layer has: the tensors before and after the softmax may be outputs of one model."""
+    name = auto_name(f"{operation.name}_logits")
+    return {"name": name, "_name": name} if hasattr(operation, "_name") else {"name": name}

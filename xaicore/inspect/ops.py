@@ -78,6 +78,8 @@ def assert_finite(
         NotFinite: Eagerly.  In a ``tf.function``, TensorFlow's InvalidArgumentError with the name in its message.
     """
     x = tf.convert_to_tensor(x)
+    if not x.dtype.is_floating:  # whole numbers are finite
+        return x
     if not tf.executing_eagerly():
         return tf.debugging.assert_all_finite(x, f"{name} is not finite")
     wrong = np.argwhere(is_not_finite(x).numpy())
@@ -126,6 +128,11 @@ def extract_conv_patches(
         (size + sum(pad) - far - 1) // step + 1
         for size, pad, far, step in zip(spatial, pads, reach, steps, strict=True)
     ]
+    if min(counts) < 1 or (padding.lower() == "causal" and rank > 1):
+        raise InvalidArgument(
+            f"Given kernel_shape={tuple(kernel_shape)} with rates {gaps}, padding={padding!r} and x of shape "
+            f"{tuple(x.shape)}; expected a kernel that fits into x, and causal padding of one axis only."
+        )
     parts = []
     for position in itertools.product(*map(range, kernel_shape)):
         starts = [k * gap for k, gap in zip(position, gaps, strict=True)]

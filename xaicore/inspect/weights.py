@@ -19,12 +19,18 @@ _NO_BIAS: dict[str, object] = {"use_bias": False, "bias_axes": None}  # how laye
 
 
 def kernel(layer: keras.layers.Layer) -> np.ndarray:
-    """Return the kernel of a layer: its one weight of rank 2 or more, in the layout of Keras.
+    """Return the kernel of a layer: its one weight of rank 2 or more beside the bias, in the layout of Keras.
 
     Raises:
-        UnsupportedOperation: The layer has none, or several (separable convolutions, recurrent layers, attention).
+        UnsupportedOperation: The layer has none, or several (separable convolutions, recurrent layers, attention), or
+            is quantised.
     """
-    found = [weight for weight in layer.weights if len(weight.shape) > 1]
+    if getattr(layer, "quantization_mode", None) is not None:
+        raise UnsupportedOperation(
+            f"Given {_named(layer)}, which is quantised ({layer.quantization_mode}): its kernel is packed integers; "
+            "expected a layer as it was before."
+        )
+    found = [w for w in layer.weights if len(w.shape) > 1 and w is not getattr(layer, "bias", None)]
     if len(found) != 1:
         names = ", ".join(f"{w.name} {tuple(w.shape)}" for w in found) or "none"
         raise UnsupportedOperation(
@@ -75,7 +81,15 @@ def copy_layer_without_activation(
     """Return a copy of a layer that is linear up to its activation; the copy of an activation layer hands its input on.
 
     Arguments and errors are those of ``copy_layer``.
+
+    Raises:
+        UnsupportedOperation: A recurrent layer, whose activation is applied inside of it, at every step.
     """
+    if isinstance(layer, layers.RNN | layers.Bidirectional):
+        raise UnsupportedOperation(
+            f"Given {_named(layer)}, whose activation is applied at every step inside of it; expected a layer that "
+            "ends in its activation."
+        )
     only_activation = activation_of(layer) is layer
     if only_activation:  # ReLU, Softmax, LeakyReLU, PReLU: nothing but an activation
         return layers.Activation("linear", name=_new_name(layer, name_template), dtype=layer.dtype_policy)
@@ -101,11 +115,14 @@ def _copied(
         )
     if drop and key is not None:
         config[key] = _NO_BIAS[key]
+    if weights is not None and not layer.built:
+        raise InvalidArgument(f"Given weights for a copy of {_named(layer)}, which is not built; build it first.")
     copy = type(layer).from_config(config)
     if layer.built:
         copy.build_from_config(layer.get_build_config())
-        # By identity: the bias is not always the last of the weights.
-        kept = [w.numpy() for w in layer.weights if not (drop and w is layer.bias)]
+        # The bias is not always the last of the weights, and that of a cell or projection is no attribute of the layer.
+        own = getattr(layer, "bias", None)
+        kept = [w.numpy() for w in layer.weights if not (drop and (w is own or w.name == "bias"))]
         _set(copy, layer, kept if weights is None else weights)
     return copy
 
@@ -155,7 +172,7 @@ def has_biases(layer: keras.Operation) -> bool:
     """Return whether a layer adds something of its own to each unit; see ``biases``."""
     if isinstance(layer, layers.BatchNormalization):
         return True
-    return layer.beta is not None if _is_normalization(layer) else contains_bias(layer)
+    return (layer.beta if _is_normalization(layer) else getattr(layer, "bias", None)) is not None
 
 
 @attrs.frozen
@@ -199,11 +216,16 @@ def neuronwise_io(
         )
     if not (return_i or return_o):
         raise InvalidArgument("Given return_i=False and return_o=False; expected at least one of them to be True.")
-    (x,) = _call(layer, node_index).input_tensors if Xs is None else Xs
-    (y,) = _call(layer, node_index).outputs if Ys is None else Ys
-    with untouched(x, y):
-        inputs = (_patches(layer, x) if convolution else _rows(x)) if return_i else None
-        return NeuronwiseIO(inputs, _rows(_channels_last(layer, y) if convolution else y) if return_o else None)
+    inputs, outputs = None, None
+    if return_i:
+        (x,) = _call(layer, node_index).input_tensors if Xs is None else Xs
+        with untouched(x):
+            inputs = _patches(layer, x) if convolution else _rows(x)
+    if return_o:
+        (y,) = _call(layer, node_index).outputs if Ys is None else Ys
+        with untouched(y):
+            outputs = _rows(_channels_last(layer, y) if convolution else y)
+    return NeuronwiseIO(inputs, outputs)
 
 
 def _call(layer: keras.layers.Layer, node_index: int) -> keras.Operation:
