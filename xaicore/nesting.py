@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from xaicore.engine.plan import Plan, PlanRow, decide
 from xaicore.engine.target_text import split_output
 from xaicore.errors import InvalidParameter
-from xaicore.inspect.entry import SUFFIX
 
 if TYPE_CHECKING:
     from xaicore.analyzer import AnalyzerBase
+    from xaicore.engine.plan import Plan
     from xaicore.engine.program import Program
     from xaicore.engine.target import ParsedTarget
 
@@ -99,12 +98,17 @@ def plan_of(analyzer: object, program: Program) -> Plan:
         return plan
     names = {str(node.site): type(node.operation).__name__ for node in program.graph.nodes}
     why = "chosen by position and shape" if getattr(analyzer, "at", None) is None else "named by at="
+    from xaicore.engine.plan import PlanRow
+    from xaicore.inspect.entry import SUFFIX
+
     operation = names.get(site.removesuffix(SUFFIX), "InputLayer")
     row = PlanRow(site, operation, "explained", "", why)
     return attrs.evolve(plan, rows=(row, *plan.rows))
 
 
 def _plan_inside(analyzer: object, program: Program) -> Plan:
+    from xaicore.engine.plan import decide  # analyzers ask what is nested where no Keras is needed
+
     rule_map = getattr(analyzer, "rule_map", None)
     prepared = getattr(analyzer, "prepared", None)
     if prepared is not None:

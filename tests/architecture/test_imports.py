@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+import xaicore
+
 ROOT = pathlib.Path(__file__).parents[2]
 HEAVY = ("tensorflow", "keras", "numpy")
 
@@ -42,3 +44,28 @@ def test_names_cost_no_tensorflow(code):
     loaded = run(f"{code}\nimport sys\nprint(*[m for m in {HEAVY} if m in sys.modules])")
 
     assert loaded.split() == []
+
+
+def test_every_name_is_looked_up_and_built_without_tensorflow() -> None:
+    """In a Python where TensorFlow, Keras and SciPy cannot be imported: a table of names costs no seconds."""
+    code = """
+import importlib.abc, sys, xaicore
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"tensorflow", "keras", "scipy"}:
+            raise ImportError(f"{name} is refused")
+sys.meta_path.insert(0, Refuse())
+wrong = []
+for row in xaicore.available():
+    try:
+        str(xaicore.get(row.name, row.kind))
+    except xaicore.errors.MissingParameter:
+        pass
+    except Exception as error:
+        wrong.append(f"{row.name}: {type(error).__name__}: {error}")
+print(len(xaicore.available()), *wrong, sep="\\n")
+"""
+    count, *wrong = run(code).splitlines()
+
+    assert int(count) == len(xaicore.available())
+    assert not wrong
