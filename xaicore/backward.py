@@ -89,7 +89,8 @@ class Backward(AnalyzerBase):
     def claims(self) -> frozenset[str]:
         """What the rule claims, as long as relevance starts from the score and nothing is put in a rule's stead."""
         if isinstance(self.rules, tuple):
-            sets = [rule.setting.claims for _, rule in self.rules if rule is not None]
+            # A gradient in a rule's stead claims nothing.
+            sets = [frozenset() if rule is None else rule.setting.claims for _, rule in self.rules]
             claims = frozenset.intersection(*sets) if sets else frozenset()
         else:
             claims = self.rules.setting.claims

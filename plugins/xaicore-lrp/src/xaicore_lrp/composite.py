@@ -12,9 +12,9 @@ from xaicore.declaration import part
 from xaicore.errors import ConflictingParameters, FoldingDiffers, InvalidParameter, LayerIndex, RuleCount, RuleNeverMet
 from xaicore.relevance import Initial, sites
 from xaicore.relevance import initial as initial_relevance
-from xaicore.values import choice, flag, integer, optional, real, site_text
+from xaicore.values import Array, choice, convert_by, flag, integer, numeric_or_array, optional, real, site_text
 from xaicore_lrp.box import ZBox
-from xaicore_lrp.rules import Epsilon
+from xaicore_lrp.rules import BIAS, Bias, Epsilon
 
 if TYPE_CHECKING:
     from xaicore.protocols import Attribution, Program, Rule, RuleMap, Step, Target, Tensor, Tensors
@@ -26,6 +26,10 @@ def _is_rule(value: object) -> bool:
     return callable(value) and hasattr(value, "setting")
 
 
+def _is_choice(value: object) -> bool:
+    return value is None or _is_rule(value)
+
+
 def _rules(value: Any) -> Any:
     """Take a rule, a list of rules, (condition, rule) pairs, or a mapping from conditions to rules."""
     if _is_rule(value):
@@ -33,10 +37,10 @@ def _rules(value: Any) -> Any:
     pairs = tuple(value.items()) if isinstance(value, dict) else tuple(value) if isinstance(value, tuple | list) else ()
     if pairs and all(map(_is_rule, pairs)):
         return pairs
-    if not pairs or not all(isinstance(p, tuple | list) and len(p) == _PAIR and _is_rule(p[1]) for p in pairs):
+    if not pairs or not all(isinstance(p, tuple | list) and len(p) == _PAIR and _is_choice(p[1]) for p in pairs):
         raise InvalidParameter(
             f"Given rule={value!r}; expected a rule, a list of rules (one per kernel layer, from the input on), "
-            "(condition, rule) pairs, or a mapping from conditions to rules."
+            "(condition, rule) pairs, or a mapping from conditions to rules; None is the gradient."
         )
     return tuple((_condition(key), rule) for key, rule in pairs)
 
@@ -57,6 +61,11 @@ def _box(value: Any) -> Any:
     return value
 
 
+_bound = attrs.Converter(
+    lambda value, field: None if value is None else convert_by(numeric_or_array, value, field), takes_field=True
+)
+
+
 @attrs.frozen(str=False)
 class Composite(AnalyzerBase):
     """Layer-wise relevance propagation with a rule per kind of layer: Lapuschkin et al. 2017; Kohlbrenner et al. 2020.
@@ -67,12 +76,17 @@ class Composite(AnalyzerBase):
     Args:
         rule: Of every affine operation that no other field is for, batch normalization included.  Or a list, its k-th
             rule for the k-th kernel layer from the input on; or (condition, rule) pairs, of which the first that an
-            operation meets counts; or a mapping from conditions (or layer classes) to rules.
+            operation meets counts; or a mapping from conditions (or layer classes) to rules.  None for a rule there is
+            the gradient.
         input: Of kernel layers that the model's input reaches through padding, reshaping and rescaling only; (low,
             high) is the z^B rule with these bounds.
         conv: Of convolutions of any kind: depthwise, separable (each of its two stages), transposed.
         dense: Of Dense and EinsumDense.
         bn: Of batch normalization.
+        input_where: Which of these kernel layers ``input`` is for, a condition: all of them by default.
+        low, high: Bounds of the z^B rules among these, in place of their own.
+        epsilon: Of the epsilon rules among these, in place of their own; the z rule stays one.
+        bias: How the epsilon rules among these treat biases, see ``lrp.epsilon``.
         until_index, until_rule: A rule for the kernel layers up to and with this index, counted from the input, from 0.
         initial: Relevance of the explained output: "score" (its value), "one", a number; an array, of the whole output;
             or a mapping from sites to numbers or arrays.
@@ -102,6 +116,7 @@ class Composite(AnalyzerBase):
 
     rule: Rule | tuple[Any, ...] = part("rule", default=Epsilon(epsilon=1e-6), converter=_rules, many=True)
     input: Rule | None = part("rule", default=None, converter=_box, many=True, metadata={"also": ("input_layer_rule",)})
+    input_where: str | None = attrs.field(default=None, converter=optional(_condition))
     conv: Rule | None = part("rule", default=None)
     dense: Rule | None = part("rule", default=None)
     bn: Rule | None = part("rule", default=None, metadata={"also": ("bn_layer_rule",)})
@@ -109,6 +124,10 @@ class Composite(AnalyzerBase):
         default=None, converter=optional(integer(minimum=0)), metadata={"also": ("until_layer_idx",)}
     )
     until_rule: Rule | None = part("rule", default=None, metadata={"also": ("until_layer_rule", "until_index_rule")})
+    low: float | Array | None = attrs.field(default=None, converter=_bound)
+    high: float | Array | None = attrs.field(default=None, converter=_bound)
+    epsilon: float | None = attrs.field(default=None, converter=optional(real(above=0.0)))
+    bias: Bias | None = attrs.field(default=None, converter=optional(BIAS))
     initial: Initial = attrs.field(default="score", converter=initial_relevance)
     score: str = attrs.field(default="logit", converter=choice("logit", "probability"))
     on_unsupported: str = attrs.field(default="raise", converter=choice("raise", "gradient"))
@@ -126,6 +145,7 @@ class Composite(AnalyzerBase):
             raise InvalidParameter(
                 f"Given until_index={self.until_index!r} and until_rule={self.until_rule!r}: one needs the other."
             )
+        self._refuse_unused()
         beside = {"conv": self.conv, "dense": self.dense, "until_index": self.until_rule}
         given = [name for name, rule in beside.items() if rule is not None]
         if self._listed and given:
@@ -133,6 +153,16 @@ class Composite(AnalyzerBase):
                 f"Given a list of {len(self.rule)} rules, one for each kernel layer, and {', '.join(given)} for the "  # type: ignore[arg-type]
                 "same layers. Leave one of them out, or give (condition, rule) pairs, of which the first counts."
             )
+
+    def _refuse_unused(self) -> None:
+        """Refuse a parameter of rules that none of the rules has."""
+        rules = [rule for _, rule in self._placed() if rule is not None]
+        for names in ({"low": self.low}, {"high": self.high}, {"epsilon": self.epsilon}, {"bias": self.bias}):
+            if next(iter(names.values())) is not None and not any(_has(rule, next(iter(names))) for rule in rules):
+                raise InvalidParameter(
+                    f"Given {names!r}, and none of the rules takes it: low and high are for z^B, epsilon and bias for "
+                    "epsilon rules. Leave it out, or give such a rule."
+                )
 
     @property
     def _listed(self) -> bool:
@@ -160,7 +190,7 @@ class Composite(AnalyzerBase):
 
     @property
     def _given(self) -> tuple[str, ...]:
-        given = (("first", self.input), ("norm", self.bn), ("conv", self.conv), ("dense", self.dense))
+        given = ((self._first, self.input), ("norm", self.bn), ("conv", self.conv), ("dense", self.dense))
         pairs = self.rule if isinstance(self.rule, tuple) and not self._listed else ()
         return tuple(condition for condition, rule in (*given, *pairs) if rule is not None)
 
@@ -199,9 +229,10 @@ class Composite(AnalyzerBase):
         return checked
 
     def _backward(self) -> Backward:
-        rules = [(condition, rule) for condition, rule in self._pairs() if rule is not None]
+        rules = self._pairs()
+        named = [rule for _, rule in rules if rule is not None]
         # Affine operations get what the fields name, and never a rule that another one brings with it.
-        around = dict.fromkeys(pair for _, rule in rules for pair in companions(rule) if pair[0] != "affine")
+        around = dict.fromkeys(pair for rule in named for pair in companions(rule) if pair[0] != "affine")
         return Backward(
             rules=(*rules, *around),
             initial=self.initial,
@@ -213,8 +244,22 @@ class Composite(AnalyzerBase):
             account=self.account,
         )
 
+    @property
+    def _first(self) -> str:
+        return "first" if self.input_where is None else _condition(f"first and ({self.input_where})")
+
     def _pairs(self) -> list[tuple[str, Rule | None]]:
-        placed: list[tuple[str, Rule | None]] = [("first", self.input)]
+        changed = {"low": self.low, "high": self.high, "epsilon": self.epsilon, "bias": self.bias}
+        given = {name: value for name, value in changed.items() if value is not None}
+        pairs = [(c, rule if rule is None else _changed(rule, given)) for c, rule in self._placed()]
+        # Fields that are left out are None too; pairs that say None ask for the gradient.
+        own = isinstance(self.rule, tuple) and not self._listed
+        kept = len(self.rule) if own else 0  # type: ignore[arg-type]
+        edge = len(pairs) - kept
+        return [pair for i, pair in enumerate(pairs) if i >= edge or pair[1] is not None]
+
+    def _placed(self) -> list[tuple[str, Rule | None]]:
+        placed: list[tuple[str, Rule | None]] = [(self._first, self.input)]
         if self.until_index is not None:
             placed.append((f"contains_kernel and until({self.until_index})", self.until_rule))
         placed += [("norm", self.bn), ("conv", self.conv), ("dense", self.dense)]
@@ -225,6 +270,19 @@ class Composite(AnalyzerBase):
         # In order: what an earlier index has taken is not asked again.
         kth = [(f"contains_kernel and until({k})", rule) for k, rule in enumerate(self.rule)]
         return [*placed, *kth, ("affine", Epsilon(epsilon=1e-6))]
+
+
+def _has(rule: object, name: str) -> bool:
+    """Return whether a composite's parameter of this name is for a rule."""
+    if name in {"low", "high"}:
+        return isinstance(rule, ZBox)
+    return isinstance(rule, Epsilon) and (name == "bias" or rule.epsilon > 0)
+
+
+def _changed(rule: Rule, given: dict[str, Any]) -> Rule:
+    """Return a rule with those of the composite's parameters that are for it."""
+    found = {name: value for name, value in given.items() if _has(rule, name)}
+    return attrs.evolve(rule, **found) if found else rule  # type: ignore[misc]  # every rule is an attrs class
 
 
 def _facts(program: Program) -> Any:

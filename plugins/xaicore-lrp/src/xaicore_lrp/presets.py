@@ -68,9 +68,11 @@ PRESETS: dict[str, Declaration] = {
         "analyzer",
         _COMPOSITE,
         preset=_zennit(
-            conv="lrp.gamma(gamma=0.25, stabilizer=1e-6)", input="lrp.zbox(low=-3, high=3, stabilizer=1e-6)"
+            conv="lrp.gamma(gamma=0.25, stabilizer=1e-6)",
+            input="lrp.zbox(low=-3, high=3, stabilizer=1e-6)",
+            input_where="conv",
         ),
-        summary="gamma on convolutions, epsilon on dense layers, z^B on the first, as zennit's EpsilonGammaBox.",
+        summary="gamma on convolutions, epsilon on dense layers, z^B on a first convolution: zennit's EpsilonGammaBox.",
         cites=("anders2021", "montavon2019"),
     ),
     "lrp.epsilon_plus": Declaration(
@@ -90,8 +92,9 @@ PRESETS: dict[str, Declaration] = {
     "lrp.excitation_backprop": Declaration(
         "analyzer",
         _COMPOSITE,
-        preset={"rule": _ZPLUS, "strict": False},
-        summary="z+ on every layer: excitation backpropagation, as zennit's of that name.",
+        # zennit's map names neither normalization nor activations: they get their gradient.
+        preset={"rule": (("norm", None), ("activation", None), ("affine", _ZPLUS)), "strict": False},
+        summary="z+ on every layer with a kernel, the gradient of the others: zennit's ExcitationBackprop.",
         cites=("zhang2018", "anders2021"),
     ),
     "lrp.rule_until_index": Declaration(
