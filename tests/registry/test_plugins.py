@@ -180,12 +180,13 @@ def read(layer):
 
 
 def test_commands_and_readers_are_asked_when_they_are_needed():
-    one = plugin(xaicore_commands=lambda: [GREET], xaicore_layer_readers=lambda: {"m:L": read, "m:K": "m:read"})
+    readers = {"m:L": read, "m:K": "m:read", "m:A": "sum"}
+    one = plugin(xaicore_commands=lambda: [GREET], xaicore_layer_readers=lambda: readers)
     found = registry(bad=plugin(xaicore_commands=fail), corp=one, acme=acme)
 
     assert not found.broken
     assert found.commands() == (GREET,)
-    assert found.layer_readers() == {"m:L": read, "m:K": "m:read"}
+    assert found.layer_readers() == readers
     assert found.broken.keys() == {"bad"}
 
 

@@ -13,8 +13,8 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from xaicore import registry
-from xaicore.inspect.kinds import activation_of, is_relu, is_unbounded_relu
+from xaicore.errors import InvalidDeclaration
+from xaicore.inspect.kinds import activation_of, is_relu, is_unbounded_relu, kind_told, told_of
 from xaicore.registry.parts import load
 
 _WITH_KERNEL: tuple[type, ...] = (
@@ -80,8 +80,9 @@ def third_party_reader(operation: keras.Operation) -> Callable[[keras.Operation]
 
     The class counts, not its bases: a subclass may compute anything.
     """
-    path = f"{type(operation).__module__}:{type(operation).__qualname__}"
-    reader = registry.layer_readers().get(path)
+    reader = told_of(operation)
+    if reader is None or kind_told(operation) is not None:
+        return None
     return load(reader) if isinstance(reader, str) else reader  # type: ignore[return-value]
 
 
@@ -102,7 +103,7 @@ def read_affine(operation: keras.Operation) -> AffineForm | None:
     """Read an operation into its affine form, or return None where it has none.  Call it inside the trace."""
     reader = third_party_reader(operation)
     if reader is not None:
-        return reader(operation)
+        return _checked(reader(operation), operation)
     if not is_affine(operation):
         return None
     if isinstance(operation, layers.BatchNormalization):
@@ -127,6 +128,15 @@ def read_affine(operation: keras.Operation) -> AffineForm | None:
         unbounded=is_unbounded_relu(activation),
         join=_joinable(operation),
     )
+
+
+def _checked(form: object, operation: keras.Operation) -> AffineForm:
+    """Return what a plugin's reader made of a layer, if it is an affine form."""
+    if not isinstance(form, AffineForm):
+        raise InvalidDeclaration(
+            f"The reader of {type(operation).__qualname__} returned {form!r:.60}; expected an AffineForm."
+        )
+    return form
 
 
 def _joinable(operation: keras.Operation) -> tuple[int, int] | None:

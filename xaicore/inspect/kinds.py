@@ -12,6 +12,8 @@ from keras import layers
 from keras.src.applications.convnext import LayerScale, StochasticDepth  # no public name
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer  # likewise
 
+from xaicore import registry
+from xaicore.errors import InvalidDeclaration
 from xaicore.inspect.functions import canonical
 from xaicore.inspect.kind_names import LAYER_NAMES, OPERATION_NAMES
 
@@ -40,6 +42,9 @@ def _named(names: tuple[str, ...]) -> tuple[Callable[..., object], ...]:
 
 def kind(operation: keras.Operation) -> str:
     """Return the kind of an operation, "other" where no table knows it."""
+    told = kind_told(operation)
+    if told is not None:
+        return told
     if isinstance(operation, layers.Activation):
         return _activation_kind(canonical(operation.activation))
     if isinstance(operation, layers.Layer):
@@ -50,6 +55,29 @@ def kind(operation: keras.Operation) -> str:
         return found
     # A number of the output is a mean of some of the input's, or one of them.
     return "routing" if operation.interpolation == "nearest" else "interpolation"
+
+
+def told_of(operation: keras.Operation) -> object:
+    """Return what a plugin says of the class of an operation, hook ``xaicore_layer_readers``; None where none does."""
+    return registry.layer_readers().get(f"{type(operation).__module__}:{type(operation).__qualname__}")
+
+
+def kind_told(operation: keras.Operation) -> str | None:
+    """Return the kind that a plugin gives to the class of an operation.
+
+    Raises:
+        InvalidDeclaration: it is no kind, or one whose weights have to be read.
+    """
+    told = told_of(operation)
+    if not isinstance(told, str) or ":" in told:
+        return None
+    known = sorted({*(name for name, _ in LAYERS), *OPERATIONS.values(), "softmax"} - {"conv", "dense", "norm"})
+    if told not in known:
+        raise InvalidDeclaration(
+            f"A plugin gives the kind {told!r} to {type(operation).__qualname__}; expected one of {', '.join(known)}, "
+            "or a reader of its weights, a function from the layer to its AffineForm."
+        )
+    return told
 
 
 def is_padding(operation: keras.Operation) -> bool:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def readers(answer: object) -> dict[str, object]:
-    """Return the answer to ``xaicore_layer_readers``: class path -> a function, or the import path of one.
+    """Return the answer to ``xaicore_layer_readers``: class path -> a function, the import path of one, or a kind.
 
     Raises:
         InvalidDeclaration: it is none.
@@ -27,10 +27,10 @@ def readers(answer: object) -> dict[str, object]:
             raise InvalidDeclaration(
                 f"xaicore_layer_readers names the layer {path!r:.60}; expected its class as 'module:Class'."
             )
-        if not (callable(reader) or is_path(reader)):
+        if not (callable(reader) or is_path(reader) or is_kind(reader)):
             raise InvalidDeclaration(
-                f"xaicore_layer_readers gives {reader!r:.60} for {path}; expected a function of the layer, or the "
-                "import path of one, 'module:function'."
+                f"xaicore_layer_readers gives {reader!r:.60} for {path}; expected a function of the layer, the import "
+                "path of one, 'module:function', or a kind of operation, such as 'activation'."
             )
     return found
 
@@ -50,6 +50,11 @@ def commands(answer: object) -> tuple[click.Command, ...]:
             "click.Command objects, each with a name."
         )
     return found
+
+
+def is_kind(value: object) -> bool:
+    """Return whether a value looks like the name of a kind of operation; which there are, inspection knows."""
+    return isinstance(value, str) and value.isidentifier() and value.islower()
 
 
 def is_path(value: object) -> bool:
