@@ -1,4 +1,6 @@
-"""What the planner expects a method to cost, beside what it costs: ratios to the gradient, on six architectures.
+"""What the planner expects a method to cost, beside what it costs: ratios to the gradient, and memory per sample.
+
+Memory is measured in a process of its own for each method: growth of the peak from one sample to a batch.
 
 python benchmarks/estimates.py [--repeats N] [--markdown FILE]
 """
@@ -8,6 +10,9 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
+import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -97,12 +102,36 @@ def timed(step: Callable[[np.ndarray], object], x: np.ndarray) -> float:
     return time.perf_counter() - start
 
 
+def memory_row(expression: str) -> str:
+    """Return the line of one method: megabytes for each sample, expected and measured, on VGG16."""
+    code = f"from estimates import grown; print(*grown({expression!r}))"
+    found = subprocess.run(  # noqa: S603  # this file again
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=pathlib.Path(__file__).parent
+    )
+    told, grew = map(float, found.stdout.split()[-2:])
+    return f"| VGG16 | {expression} | {told / 1e6:.1f} MB | **{grew / 1e6:.1f} MB** |"
+
+
+def grown(expression: str) -> tuple[float, float]:
+    """Return (bytes for each sample that the plan expects, bytes by which the peak grew for each of a batch)."""
+    make, batch = ARCHITECTURES["VGG16"]
+    model, analyzer = randomise(make()), xaicore.get_analyzer(expression)
+    x = np.random.default_rng(0).random((batch * 2, *model.input_shape[1:]), np.float32)
+    peaks = []
+    for rows_here in (x[:1], x):
+        step = stepped(analyzer, model, len(rows_here))
+        step(rows_here)
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)  # Linux counts kilobytes
+    expected = analyzer.plan(model).memory
+    return (np.nan if expected is None else expected[1]), (peaks[1] - peaks[0]) / (len(x) - 1)
+
+
 def table(repeats: int) -> str:
     """Return the whole table as Markdown."""
     header = "| architecture | method | expected ratio to gradient | measured | expected to measured |"
-    return "\n".join(
-        [header, "|---|---|---|---|---|", *(line for name in ARCHITECTURES for line in rows(name, repeats)), ""]
-    )
+    times = [header, "|---|---|---|---|---|", *(line for name in ARCHITECTURES for line in rows(name, repeats)), ""]
+    memory = ["| architecture | method | expected for each sample | measured |", "|---|---|---|---|"]
+    return "\n".join([*times, *memory, *(memory_row(e) for e in ("gradient", *METHODS[:3])), ""])
 
 
 def main() -> None:

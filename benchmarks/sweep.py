@@ -3,12 +3,15 @@
     python -m benchmarks.sweep [--markdown FILE] [--only NAME ...] [--fresh]
 
 One process per architecture, because each needs gigabytes; results are kept in ``.sweep/``, so that a run that was
-stopped goes on where it was.  ``--fresh`` starts anew.
+stopped goes on where it was.  What failed is tried again, and so is what other code or other versions gave.
+``--fresh`` starts anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -70,26 +73,44 @@ def one(name: str) -> dict[str, object]:
 def run(names: list[str]) -> None:
     """Examine each in a process of its own, and keep what it says."""
     KEPT.mkdir(exist_ok=True)
+    made_by = maker()
     for name in names:
         path = KEPT / f"{name}.json"
-        if path.exists():
+        if is_done(path, made_by):
             continue
         command = [sys.executable, "-m", "benchmarks.sweep", "--one", name]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)  # noqa: S603
             lines = done.stdout.strip().splitlines()
-            said = lines[-1] if done.returncode == 0 and lines else _failed(name, done.stderr)
+            said = json.loads(lines[-1]) if done.returncode == 0 and lines else _failed(name, done.stderr)
         except subprocess.TimeoutExpired:
-            said = json.dumps({"name": name, "failed": f"longer than {LONGEST} s"})
+            said = {"name": name, "failed": f"longer than {LONGEST} s"}
+        text = json.dumps({**said, "made_by": made_by})
         partial = path.with_suffix(".part")
-        partial.write_text(said, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
         partial.replace(path)
-        print(said[:160], flush=True)
+        print(text[:160], flush=True)
 
 
-def _failed(name: str, errors: str) -> str:
+def maker() -> dict[str, str]:
+    """Return what results depend on beside the architecture: versions, and a digest of the code."""
+    root = pathlib.Path(__file__).parent.parent
+    files = [*root.glob("xaicore/**/*.py"), *root.glob("plugins/*/src/**/*.py"), *root.glob("benchmarks/sweep*.py")]
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:16]
+    return {"code": code, **{name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}}
+
+
+def is_done(path: pathlib.Path, made_by: dict[str, str]) -> bool:
+    """Return whether a file holds a result of this code and these versions that is no failure."""
+    if not path.exists():
+        return False
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    return "failed" not in kept and kept.get("made_by") == made_by
+
+
+def _failed(name: str, errors: str) -> dict[str, str]:
     lines = [line for line in errors.strip().splitlines() if line.strip()] or ["died without a word"]
-    return json.dumps({"name": name, "failed": lines[-1][:300]})
+    return {"name": name, "failed": lines[-1][:300]}
 
 
 def table(names: list[str]) -> str:

@@ -40,6 +40,7 @@ def test_json_is_the_plan(saved):
     found = json.loads(invoke(saved, "-a", "smoothgrad(lrp.alpha2beta1, n=8)", "--json"))
     plan = xaicore.get_analyzer("smoothgrad(lrp.alpha2beta1, n=8)").plan(MODELS["convolutional"]())
     assert found["forward_passes"] == plan.passes
+    assert (found["bytes_fixed"], found["bytes_per_sample"], found["fallbacks"]) == (*plan.memory, plan.fallbacks)
     assert [row["site"] for row in found["rows"]] == [row.site for row in plan.rows]
     assert found["rows"][1]["after"] == ["conv1"]
 
@@ -107,7 +108,7 @@ def test_free_sizes_have_no_estimate_and_the_plan_says_so():
     free = keras.Sequential([keras.Input((None, 3)), layers.Conv1D(2, 3), layers.GlobalAveragePooling1D()])
     plan = xaicore.get_analyzer("gradient").plan(free)
     assert plan.passes is None
-    assert totals(plan) == "Cost unknown: the model takes inputs of any size."
+    assert totals(plan) == "Cost unknown: sizes of some tensors are not known before the run."
 
 
 def test_coverage_after_the_run_is_the_plan_with_what_was_visited():

@@ -39,12 +39,13 @@ def plan(model_path: pathlib.Path, expression: str, head: str | None, form: str 
 
 def as_json(analyzer: str, plan: Plan) -> str:
     """Return a plan for programs: totals, and the rows."""
-    fixed, per_sample = plan.memory
+    fixed, per_sample = plan.memory or (None, None)
     document = {
         "analyzer": analyzer,
         "forward_passes": plan.passes,
         "bytes_fixed": fixed,
         "bytes_per_sample": per_sample,
+        "fallbacks": plan.fallbacks,
         "rows": [attrs.asdict(row) for row in plan.rows],
     }
     return json.dumps(document, indent=2)
@@ -72,12 +73,14 @@ def as_mermaid(plan: Plan) -> str:
 
 def totals(plan: Plan) -> str:
     """Return what a plan costs, as a sentence."""
-    if plan.passes is None:
-        return "Cost unknown: the model takes inputs of any size."
+    told = "" if not plan.fallbacks else f" {plan.fallbacks} operations that no rule meets get their gradient."
+    if plan.passes is None or plan.memory is None:
+        return f"Cost unknown: sizes of some tensors are not known before the run.{told}"
     fixed, per_sample = plan.memory
     return (
         f"About {plan.passes:.3g} forward passes; "
         f"memory beside the weights {fixed / 1e6:.3g} MB and {per_sample / 1e6:.3g} MB for each sample of a batch."
+        f"{told}"
     )
 
 

@@ -8,10 +8,13 @@ the one machine-dependent figure here, and where kernels are large it hardly cou
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 import attrs
+from keras import layers
 
+from xaicore.inspect import einsum
 from xaicore.inspect.kinds import kind
 from xaicore.protocols import Effort
 
@@ -51,14 +54,13 @@ class Estimate:
     head: in forward passes of the whole model, what runs before a cut.  loop: what is explained, there and back; None
     where sizes are not known before the run.
     by_site: the parts of loop.
-    bytes_fixed, bytes_per_sample: memory beside the model's own weights, at the peak.
+    memory: bytes beside the model's own weights, at the peak: (fixed, per sample); None where loop is.
     """
 
     head: float
     loop: float | None
     by_site: Mapping[Site, float]
-    bytes_fixed: float
-    bytes_per_sample: float
+    memory: tuple[float, float] | None
 
 
 def estimate(graph: Graph, whole: Graph, rules: Mapping[Site, Rule], facts: Mapping[Site, Facts]) -> Estimate:
@@ -73,16 +75,23 @@ def estimate(graph: Graph, whole: Graph, rules: Mapping[Site, Rule], facts: Mapp
     specs = {**whole.specs, **graph.specs}
     inside = {node.site for node in graph.nodes}
     if any(n is None for node in whole.nodes for k in (*node.inputs, *node.outputs) for n in specs[k].shape[1:]):
-        return Estimate(0, None, {}, 0, 0)
+        return Estimate(0, None, {}, None)
     works = {node.site: work(node, specs) for node in (*whole.nodes, *graph.nodes)}
     unit = sum(works[node.site].time for node in whole.nodes) or 1
     efforts = {node.site: _effort(rules.get(node.site), facts[node.site]) for node in graph.nodes}
     by_site = {site: _time(works[site], effort) / unit for site, effort in efforts.items()}
     head = whole.between(whole.inputs, graph.inputs).nodes  # what runs before a cut
     before = sum(works[node.site].time for node in head if node.site not in inside) / unit
-    kernels = sum(efforts[node.site].kernels * _kernel_size(node.operation) for node in graph.nodes)
-    outputs = sum(efforts[site].outputs * works[site].output for site in efforts)
-    return Estimate(before, sum(by_site.values()), by_site, 4 * kernels, 4 * outputs)
+    wide = {node.site: _bytes(specs[node.outputs[0]].dtype) for node in graph.nodes}  # of a number at a site
+    fixed = sum(efforts[n.site].kernels * _kernel_size(n.operation) * wide[n.site] for n in graph.nodes)
+    per_sample = sum(efforts[site].outputs * works[site].output * wide[site] for site in efforts)
+    return Estimate(before, sum(by_site.values()), by_site, (fixed, per_sample))
+
+
+def _bytes(dtype: str) -> int:
+    """Return the bytes of a number: the last digits of a type's name are its bits."""
+    bits = re.search(r"\d+$", dtype)
+    return 1 if bits is None else int(bits[0]) // 8
 
 
 def work(node: Node, specs: Mapping[int, Spec]) -> Work:
@@ -92,7 +101,7 @@ def work(node: Node, specs: Mapping[int, Spec]) -> Work:
     given = [_sizes(specs[key]) for key in node.inputs]
     made = [_sizes(specs[key]) for key in node.outputs]
     output = sum(map(math.prod, made))
-    flops = 2 * _multiplications(node.operation, given[0] if given else made[0], made[0])
+    flops = 2 * _multiplications(node.operation, given or made, made[0])
     return Work(flops, sum(map(math.prod, given)) + output, output)
 
 
@@ -101,11 +110,20 @@ def _sizes(spec: Spec) -> list[int]:
     return [n or 0 for n in spec.shape[1:]]
 
 
-def _multiplications(operation: keras.Operation, given: Sequence[int], made: Sequence[int]) -> float:
-    """Return how often numbers of a kernel are multiplied: its size times the positions that it is put to."""
+def _multiplications(operation: keras.Operation, given: Sequence[Sequence[int]], made: Sequence[int]) -> float:
+    """Return how often numbers are multiplied: a kernel's size times the positions that it is put to.
+
+    Attention: each query with each key, and the weights with the values.
+    """
+    if type(operation).__name__ == "DotProductAttention":
+        return float(2 * math.prod(given[0]) * given[1][0])
+    if isinstance(operation, layers.EinsumDense):
+        letters = einsum.sizes(operation, (1, *given[0]))
+        if letters is not None:
+            return float(math.prod(n or 1 for n in letters.values()))
     if kind(operation) not in {"conv", "dense"}:
         return 0
-    shape = given if "Transpose" in type(operation).__name__ else made
+    shape = given[0] if "Transpose" in type(operation).__name__ else made
     channels_first = getattr(operation, "data_format", None) == "channels_first"
     return float(_kernel_size(operation) * math.prod(shape[1:] if channels_first else shape[:-1]))
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xaicore.protocols import Rule, RuleMap
 
 
+NO_RULE = "no rule meets it"
 _COLUMNS = ("site", "operation", "action", "rule", "why")
 
 
@@ -47,7 +48,8 @@ class Plan:
     """A row per site in execution order, and what the engine needs beside them.
 
     head, loop: estimated cost in forward passes of the model: what runs before a cut, and what is explained, there and
-    back; loop is None where sizes are not known.  memory: bytes beside the weights, (fixed, per sample), at the peak.
+    back; loop is None where sizes are not known.
+    memory: bytes beside the weights, (fixed, per sample), at the peak; None where loop is.
     rules: site -> rule, for the sites that get one.  facts: site -> facts.
     notes: sentences on rules of a preset that act nowhere in this model.
     """
@@ -57,13 +59,18 @@ class Plan:
     facts: Mapping[Site, Facts] = attrs.field(eq=False, repr=False)
     head: float = 0.0
     loop: float | None = None
-    memory: tuple[float, float] = (0.0, 0.0)
+    memory: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def passes(self) -> float | None:
         """Estimated cost of explaining a batch, in forward passes of the model on it."""
         return None if self.loop is None else self.head + self.loop
+
+    @property
+    def fallbacks(self) -> int:
+        """Operations that get their gradient because no rule is for them, though others get a rule."""
+        return sum(row.why == NO_RULE for row in self.rows) if self.rules else 0
 
     def __str__(self) -> str:
         """Return the rows as a plain table, and the notes."""
@@ -129,7 +136,7 @@ def decide(
         _with_weights(graph, facts, chosen, starts),
         costs.head,
         costs.loop,
-        (costs.bytes_fixed, costs.bytes_per_sample),
+        costs.memory,
         conditions.notes(noted),
     )
 
@@ -171,7 +178,7 @@ def _decide_one(
     elif facts.kind in ROUTING:
         action, why = "gradient", "only routes"
     elif otherwise == "gradient":
-        action, why = "gradient", "no rule meets it"
+        action, why = "gradient", NO_RULE
     else:
         action, why = "unsupported", _why_not(operation, facts)
     text = "" if rule is None else describe(rule)

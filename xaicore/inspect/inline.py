@@ -7,6 +7,7 @@ has to be a part of the graph too: computed once, it would stay what it was when
 from __future__ import annotations
 
 import collections
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from keras.src.backend import get_keras_mask  # no public name
 from keras.src.backend.common.variables import Variable  # likewise
 from keras.src.utils.naming import to_snake_case  # likewise
 
+from xaicore.inspect.einsum import output_shape
 from xaicore.inspect.quiet import quiet
 from xaicore.inspect.twins import Twins, deep_twin
 from xaicore.inspect.untouched import own_nodes
@@ -134,6 +136,8 @@ class _Attempt:
         for made in self.twins.by_original.values():
             if isinstance(made, layers.Layer) and (isinstance(made, LOOPS) or not _is_made_of_layers(made)):
                 made.__dict__["call"] = self._on_constants(made)
+            if isinstance(made, layers.EinsumDense) and made.built:
+                made.__dict__["compute_output_shape"] = functools.partial(output_shape, made)
         return self
 
     def _on_constants(self, made: keras.layers.Layer) -> Callable[..., object]:
