@@ -41,7 +41,11 @@ class HostFunction(keras.layers.Layer):  # type: ignore[misc]  # Keras has no ty
         return keras.KerasTensor((None, *self.outputs), self.compute_dtype)
 
     def _checked(self, *inputs: np.ndarray) -> np.ndarray:
-        found = np.asarray(self.function(*inputs))
+        try:
+            found = np.asarray(self.function(*inputs))
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise BlackBoxMistake(f"The function raised {told}, for {len(inputs[0])} samples.") from error
         expected = (len(inputs[0]), *self.outputs)
         fits = found.ndim == len(expected) and all(e in {None, n} for n, e in zip(found.shape, expected, strict=True))
         if not fits or found.dtype.kind not in "fiub":

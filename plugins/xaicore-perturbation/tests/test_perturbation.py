@@ -277,6 +277,13 @@ def test_a_function_that_returns_another_shape_is_refused():
         xaicore.explain("perturbation.ablation", box, X, 0)
 
 
+def test_what_a_function_raises_is_told():
+    """It runs inside of a compiled step, whose own errors are pages long."""
+    box = xaicore.black_box(lambda x: {}[len(x)], (5,), (3,))
+    with pytest.raises(BlackBoxMistake, match=r"The function raised KeyError: \d+, for \d+ samples"):
+        xaicore.explain("perturbation.ablation", box, X, 0)
+
+
 def test_a_gradient_of_a_black_box_is_refused():
     box = xaicore.black_box(lambda x: x[:, :2], (5,), (2,))
     with pytest.raises(xaicore.errors.IntegerInput, match="outside of TensorFlow"):
