@@ -14,7 +14,8 @@ from xaicore.errors import InvalidDeclaration
 
 MEMBER = re.compile(r"[a-z][a-z0-9_]*")
 _PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-_FULL = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+# Older systems had capitals behind the dot: `lrp.z_IB`.
+_FULL = re.compile(r"[a-z][a-z0-9_]*\.[A-Za-z][A-Za-z0-9_]*")
 
 
 def is_bare(name: object) -> bool:
@@ -56,7 +57,9 @@ def _texts(values: Any) -> tuple[str, ...]:
 def _names(_: object, __: object, values: tuple[Any, ...]) -> None:
     for value in values:
         if not is_bare(value) and not (isinstance(value, str) and _FULL.fullmatch(value)):
-            raise InvalidDeclaration(f"Given the alias {value!r}; expected `name` or `family.name` in lower case.")
+            raise InvalidDeclaration(
+                f"Given the alias {value!r}; expected `name` or `family.name` in lower case, a member as it was."
+            )
 
 
 @attrs.frozen
@@ -70,7 +73,8 @@ class Declaration:
         summary: One sentence.
         cites: Keys of publications.
         short: A bare name that stands for the row, unique over all distributions.
-        aliases: Further names, bare or of the own family; looked up after all others, never printed.
+        aliases: Further names, bare or of the own family, there also in an older spelling with capitals; looked up
+            after all others, never printed.
         formula: One line of text.
 
     Raises:

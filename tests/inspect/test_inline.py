@@ -129,7 +129,7 @@ def test_copies_at_an_inner_site_do_not_repeat_what_has_no_samples() -> None:
     close(found.attributions, np.broadcast_to(head / 6, (2, 6, 4)))  # the mean over 6 places, then the head
 
 
-@pytest.mark.parametrize("rule", ["lrp.epsilon(epsilon=0)", "lrp.z"])
+@pytest.mark.parametrize("rule", ["lrp.epsilon(epsilon=1e-12)", "lrp.z"])
 def test_relevance_of_a_sum_with_a_constant_before_the_input(rule: str) -> None:
     """R_i = h_i w_i, whichever side the constant is on."""
     x = keras.Input((4,))

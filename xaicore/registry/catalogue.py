@@ -11,7 +11,7 @@ import attrs
 from xaicore.declaration import MEMBER, Declaration, Kind
 from xaicore.errors import BrokenPlugin, FamilyNotInstalled, InvalidDeclaration, NameClash, UnknownName
 from xaicore.registry.discovery import VARIABLE, Broken, Discovery, Plugin
-from xaicore.registry.families import FAMILIES, default_of
+from xaicore.registry.families import FAMILIES, FORMER, default_of
 
 Answer = TypeVar("Answer")
 
@@ -227,7 +227,8 @@ def _checked_rows(plugin: Plugin, declared: object, kinds: Mapping[str, Kind]) -
             raise InvalidDeclaration(f"Given the kind {row.kind!r} for {name!r}; known kinds: {', '.join(kinds)}.")
         bare = [*row.aliases, *([row.short] if row.short else [])]
         foreign = [a for a in bare if a.partition(".")[0] in {*FAMILIES} - {family}]
-        foreign += [a for a in row.aliases if "." in a and a.partition(".")[0] != family]
+        owners = {a: a.partition(".")[0] for a in row.aliases if "." in a}
+        foreign += [a for a, owner in owners.items() if FORMER.get(owner, owner) != family]
         if foreign:
             raise InvalidDeclaration(f"{name!r} claims {foreign[0]!r}, which belongs to another family.")
         rows[str(name)] = Row(str(name), row.kind, plugin.distribution, plugin.version, row)

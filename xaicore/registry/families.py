@@ -20,6 +20,8 @@ FAMILIES = MappingProxyType(
         "ray": None,
     }
 )
+# First words of names of older systems, and the family that answers to them: `deep_taylor.bounded`.
+FORMER = MappingProxyType({"deep_taylor": "lrp", "pattern": "lrp"})
 
 
 def default_of(family: str) -> str | None:

@@ -97,7 +97,7 @@ def test_names_are_equal_where_they_mean_the_same() -> None:
     assert get("lrp.alpha2beta1") == get("lrp.alphabeta(alpha=2, beta=1)") == get("lrp.alpha_2_beta_1")
     assert get("lrp.alphabeta(beta=1)") == AlphaBeta(alpha=2)
     assert get("lrp.zplus") == get("lrp.alpha1beta0(bias=False)") == get("lrp.z_plus")
-    assert get("lrp.z") == Epsilon(epsilon=0)
+    assert get("lrp.z") == Epsilon(epsilon=None)
     assert xaicore.get_analyzer("lrp") == Composite()
     for text in ("lrp.alpha2beta1", "lrp.zplus", "lrp.z", "lrp.epsilon(epsilon=0.25)", "lrp.alphabeta(alpha=3.0)"):
         again = xaicore.get_analyzer(text)
@@ -116,17 +116,17 @@ def test_alpha_beta_without_parameters_says_what_it_needs() -> None:
 @pytest.mark.parametrize(
     "rule",
     [
-        ["lrp.flat", "lrp.gamma(gamma=0.5)", "lrp.z", "lrp.z"],
-        [("conv", "lrp.gamma(gamma=0.5)"), (keras.layers.Dense, "lrp.z")],
-        {"conv": "lrp.gamma(gamma=0.5)", keras.layers.Dense: "lrp.z"},
+        ["lrp.flat", "lrp.gamma(gamma=0.75)", "lrp.z", "lrp.z"],
+        [("conv", "lrp.gamma(gamma=0.75)"), (keras.layers.Dense, "lrp.z")],
+        {"conv": "lrp.gamma(gamma=0.75)", keras.layers.Dense: "lrp.z"},
     ],
 )
 def test_rules_inside_containers_are_named_by_text(rule):
     """A list of names, pairs, and a mapping make what the same expression makes."""
     made = xaicore.get_analyzer("lrp.composite", rule=rule)
     assert xaicore.get_analyzer(str(made)) == made
-    assert "gamma=0.5" in str(made)
-    one = xaicore.get_rule("lrp.gamma(gamma=0.5)")
+    assert "gamma=0.75" in str(made)
+    one = xaicore.get_rule("lrp.gamma(gamma=0.75)")
     assert one in made.rule or one in [pair[1] for pair in made.rule]
 
 

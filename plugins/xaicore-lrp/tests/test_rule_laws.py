@@ -29,7 +29,7 @@ def test_a_negative_bias_inhibits_and_does_not_shrink_what_excites() -> None:
         np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("rule", [Epsilon(epsilon=0), Epsilon(epsilon=0.1), AlphaBeta(alpha=2), WSquare(), Flat()])
+@pytest.mark.parametrize("rule", [Epsilon(epsilon=None), Epsilon(epsilon=0.1), AlphaBeta(alpha=2), WSquare(), Flat()])
 def test_an_exact_zero_passes_nothing_on_and_is_accounted_for(rule: object) -> None:
     """No NaN where a denominator is zero, and the sinks hold what got lost."""
     layer = layers.Dense(2, use_bias=False, dtype="float64")
@@ -53,7 +53,7 @@ def test_a_zero_preactivation_counts_as_positive() -> None:
 
 
 @pytest.mark.parametrize("max_value", [None, 1.0], ids=["relu", "cut_relu"])
-@pytest.mark.parametrize("rule", [Epsilon(epsilon=0), Epsilon(epsilon=0.25), Epsilon(epsilon=0.25, bias=False)])
+@pytest.mark.parametrize("rule", [Epsilon(epsilon=None), Epsilon(epsilon=0.25), Epsilon(epsilon=0.25, bias=False)])
 def test_dividing_by_the_output_of_a_relu_changes_nothing(rule: Epsilon, max_value: float | None) -> None:
     """Where no relevance arrives at outputs of zero, dividing by y or by z is the same; a cut ReLU is no such y."""
     layer = layers.Dense(6, activation=layers.ReLU(max_value, dtype="float64"), dtype="float64")
@@ -83,7 +83,7 @@ def test_small_inhibition_survives_beside_large_excitation_in_float32() -> None:
     np.testing.assert_allclose(found["float32"], found["float64"], rtol=1e-6)
 
 
-@pytest.mark.parametrize("value", [-1e-3, float("nan"), "0.1", True, None])
+@pytest.mark.parametrize("value", [-1e-3, float("nan"), "0.1", True, 0])
 def test_epsilon_refuses_what_is_no_amount(value: object) -> None:
     """Negative, not a number, text, a flag: refused when built."""
     with pytest.raises(InvalidParameter, match="epsilon"):
@@ -130,7 +130,7 @@ def _dense(x: np.ndarray, rule: object, **facts: object) -> np.ndarray:
 def test_gamma_lies_between_z_and_zplus() -> None:
     """gamma(0) = z; for x >= 0, z > 0 and no bias gamma nears z+ as 1/gamma."""
     x = np.random.default_rng(8).normal(size=(5, 6))
-    np.testing.assert_allclose(_dense(x, Gamma(gamma=0)), _dense(x, Epsilon(epsilon=0)), rtol=0, atol=ROUNDING)
+    np.testing.assert_allclose(_dense(x, Gamma(gamma=0)), _dense(x, Epsilon(epsilon=None)), rtol=0, atol=ROUNDING)
     layer = layers.Dense(3, use_bias=False, dtype="float64")
     layer.build((None, 6))
     layer.set_weights([np.random.default_rng(9).normal(size=(6, 3)) + 0.8])

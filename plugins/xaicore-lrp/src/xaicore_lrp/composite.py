@@ -12,58 +12,12 @@ from xaicore.declaration import part
 from xaicore.errors import ConflictingParameters, FoldingDiffers, InvalidParameter, LayerIndex, RuleCount, RuleNeverMet
 from xaicore.relevance import Initial, sites
 from xaicore.relevance import initial as initial_relevance
-from xaicore.values import Array, choice, convert_by, flag, integer, numeric_or_array, optional, real, site_text
-from xaicore_lrp.box import ZBox
+from xaicore.values import Array, choice, flag, integer, optional, real, site_text
+from xaicore_lrp.forms import bound, box, changed_by, condition_text, rule_choice, takes
 from xaicore_lrp.rules import BIAS, Bias, Epsilon
 
 if TYPE_CHECKING:
     from xaicore.protocols import Attribution, Program, Rule, RuleMap, Step, Target, Tensor, Tensors
-
-_PAIR = 2
-
-
-def _is_rule(value: object) -> bool:
-    return callable(value) and hasattr(value, "setting")
-
-
-def _is_choice(value: object) -> bool:
-    return value is None or _is_rule(value)
-
-
-def _rules(value: Any) -> Any:
-    """Take a rule, a list of rules, (condition, rule) pairs, or a mapping from conditions to rules."""
-    if _is_rule(value):
-        return value
-    pairs = tuple(value.items()) if isinstance(value, dict) else tuple(value) if isinstance(value, tuple | list) else ()
-    if pairs and all(map(_is_rule, pairs)):
-        return pairs
-    if not pairs or not all(isinstance(p, tuple | list) and len(p) == _PAIR and _is_choice(p[1]) for p in pairs):
-        raise InvalidParameter(
-            f"Given rule={value!r}; expected a rule, a list of rules (one per kernel layer, from the input on), "
-            "(condition, rule) pairs, or a mapping from conditions to rules; None is the gradient."
-        )
-    return tuple((_condition(key), rule) for key, rule in pairs)
-
-
-def _condition(key: object) -> str:
-    """Return a condition as canonical text; a layer class stands for itself."""
-    from xaicore.inspect.conditions import parse  # keras is imported only where a rule map is made
-
-    return str(parse(f"class({key.__name__})" if isinstance(key, type) else str(key)))
-
-
-def _box(value: Any) -> Any:
-    """Take (low, high) for the z^B rule with these bounds."""
-    if isinstance(value, tuple | list) and len(value) == _PAIR:
-        return ZBox(low=value[0], high=value[1])
-    if value is not None and not _is_rule(value):
-        raise InvalidParameter(f"Given input={value!r}; expected a rule, or the bounds (low, high) of the z^B rule.")
-    return value
-
-
-_bound = attrs.Converter(
-    lambda value, field: None if value is None else convert_by(numeric_or_array, value, field), takes_field=True
-)
 
 
 @attrs.frozen(str=False)
@@ -114,9 +68,9 @@ class Composite(AnalyzerBase):
         RuleNeverMet, SiteNeverMet, RuleTaken: where strict, a rule that acts nowhere, and why.
     """
 
-    rule: Rule | tuple[Any, ...] = part("rule", default=Epsilon(epsilon=1e-6), converter=_rules, many=True)
-    input: Rule | None = part("rule", default=None, converter=_box, many=True, metadata={"also": ("input_layer_rule",)})
-    input_where: str | None = attrs.field(default=None, converter=optional(_condition))
+    rule: Rule | tuple[Any, ...] = part("rule", default=Epsilon(epsilon=1e-6), converter=rule_choice, many=True)
+    input: Rule | None = part("rule", default=None, converter=box, many=True, metadata={"also": ("input_layer_rule",)})
+    input_where: str | None = attrs.field(default=None, converter=optional(condition_text))
     conv: Rule | None = part("rule", default=None)
     dense: Rule | None = part("rule", default=None)
     bn: Rule | None = part("rule", default=None, metadata={"also": ("bn_layer_rule",)})
@@ -124,8 +78,8 @@ class Composite(AnalyzerBase):
         default=None, converter=optional(integer(minimum=0)), metadata={"also": ("until_layer_idx",)}
     )
     until_rule: Rule | None = part("rule", default=None, metadata={"also": ("until_layer_rule", "until_index_rule")})
-    low: float | Array | None = attrs.field(default=None, converter=_bound)
-    high: float | Array | None = attrs.field(default=None, converter=_bound)
+    low: float | Array | None = attrs.field(default=None, converter=bound)
+    high: float | Array | None = attrs.field(default=None, converter=bound)
     epsilon: float | None = attrs.field(default=None, converter=optional(real(above=0.0)))
     bias: Bias | None = attrs.field(default=None, converter=optional(BIAS))
     initial: Initial = attrs.field(default="score", converter=initial_relevance)
@@ -158,7 +112,7 @@ class Composite(AnalyzerBase):
         """Refuse a parameter of rules that none of the rules has."""
         rules = [rule for _, rule in self._placed() if rule is not None]
         for names in ({"low": self.low}, {"high": self.high}, {"epsilon": self.epsilon}, {"bias": self.bias}):
-            if next(iter(names.values())) is not None and not any(_has(rule, next(iter(names))) for rule in rules):
+            if next(iter(names.values())) is not None and not any(takes(rule, next(iter(names))) for rule in rules):
                 raise InvalidParameter(
                     f"Given {names!r}, and none of the rules takes it: low and high are for z^B, epsilon and bias for "
                     "epsilon rules. Leave it out, or give such a rule."
@@ -246,12 +200,12 @@ class Composite(AnalyzerBase):
 
     @property
     def _first(self) -> str:
-        return "first" if self.input_where is None else _condition(f"first and ({self.input_where})")
+        return "first" if self.input_where is None else condition_text(f"first and ({self.input_where})")
 
     def _pairs(self) -> list[tuple[str, Rule | None]]:
         changed = {"low": self.low, "high": self.high, "epsilon": self.epsilon, "bias": self.bias}
         given = {name: value for name, value in changed.items() if value is not None}
-        pairs = [(c, rule if rule is None else _changed(rule, given)) for c, rule in self._placed()]
+        pairs = [(c, rule if rule is None else changed_by(rule, given)) for c, rule in self._placed()]
         # Fields that are left out are None too; pairs that say None ask for the gradient.
         own = isinstance(self.rule, tuple) and not self._listed
         kept = len(self.rule) if own else 0  # type: ignore[arg-type]
@@ -270,19 +224,6 @@ class Composite(AnalyzerBase):
         # In order: what an earlier index has taken is not asked again.
         kth = [(f"contains_kernel and until({k})", rule) for k, rule in enumerate(self.rule)]
         return [*placed, *kth, ("affine", Epsilon(epsilon=1e-6))]
-
-
-def _has(rule: object, name: str) -> bool:
-    """Return whether a composite's parameter of this name is for a rule."""
-    if name in {"low", "high"}:
-        return isinstance(rule, ZBox)
-    return isinstance(rule, Epsilon) and (name == "bias" or rule.epsilon > 0)
-
-
-def _changed(rule: Rule, given: dict[str, Any]) -> Rule:
-    """Return a rule with those of the composite's parameters that are for it."""
-    found = {name: value for name, value in given.items() if _has(rule, name)}
-    return attrs.evolve(rule, **found) if found else rule  # type: ignore[misc]  # every rule is an attrs class
 
 
 def _facts(program: Program) -> Any:

@@ -42,7 +42,7 @@ class Gamma:
 
     setting: ClassVar[Setting] = WEIGHTED
 
-    gamma: float = attrs.field(default=0.25, converter=real(minimum=0.0))
+    gamma: float = attrs.field(default=0.5, converter=real(minimum=0.0))
     bias: Bias = attrs.field(default="publication", converter=BIAS)
     stabilizer: float = attrs.field(default=0.0, converter=real(minimum=0.0))
 

@@ -49,6 +49,7 @@ PRESETS: dict[str, Declaration] = {
         preset={"rule": "lrp.zplus", "input": "lrp.zbox", "strict": False},
         summary="Deep Taylor decomposition for inputs in a box: z^B on the first layer, z+ on the others.",
         cites=("montavon2017",),
+        aliases=("deep_taylor.bounded",),
     ),
     "lrp.epsilon_alpha2beta1": Declaration(
         "analyzer",

@@ -47,21 +47,22 @@ BIAS = attrs.converters.pipe(_spelled, choice("publication", "ignore", "innvesti
 class Epsilon:
     """``R_j = x_j sum_k W_jk R_k / (z_k + epsilon*sign(z_k))``: Bach et al. 2015, eq. 58.
 
-    With epsilon=0 it is the z rule, eq. 56.
+    Without epsilon (None) it is the z rule, eq. 56, which has a name of its own, ``lrp.z``.
 
     Args:
-        epsilon: Keeps z away from zero.  The paper names no value; 1e-7 is the published default of iNNvestigate.
+        epsilon: Keeps z away from zero, more than 0.  The paper names no value; 1e-7 is the published default of
+            iNNvestigate.
         bias: "publication" (or True) keeps b in z; "ignore" (or False) leaves it out, so that nothing goes to it;
             "innvestigate" means the same as "publication" here.
-        stabilizer: What the z rule (epsilon=0) divides by beside z.
+        stabilizer: What the z rule divides by beside z.
 
     Raises:
-        InvalidParameter: epsilon or stabilizer is negative, or both are given.
+        InvalidParameter: epsilon is not positive, stabilizer is negative, or both are given.
     """
 
     setting: ClassVar[Setting] = WEIGHTED
 
-    epsilon: float = attrs.field(default=1e-7, converter=real(minimum=0.0))
+    epsilon: float | None = attrs.field(default=1e-7, converter=optional(real(above=0.0)))
     bias: Bias = attrs.field(default="publication", converter=BIAS)
     stabilizer: float = attrs.field(default=0.0, converter=real(minimum=0.0))
 
@@ -72,7 +73,7 @@ class Epsilon:
         if self.epsilon and self.stabilizer:
             raise InvalidParameter(
                 f"Given epsilon={self.epsilon!r} and stabilizer={self.stabilizer!r}: both keep the same division away "
-                "from zero. Give epsilon alone, or stabilizer with epsilon=0."
+                "from zero. Give epsilon alone, or stabilizer to the z rule."
             )
 
     def __call__(self, op: OpCall, *inputs: tf.Tensor) -> tuple[tf.Tensor, Backward]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xaicore.declaration import Declaration
+from xaicore_lrp.alphabeta import ALPHABETA
 from xaicore_lrp.presets import PRESETS
 
 _RULES = "xaicore_lrp.rules:"
@@ -10,97 +11,7 @@ _SPREAD = "xaicore_lrp.spread:"
 _PARTS = "xaicore_lrp.parts:"
 
 ROWS: dict[str, Declaration] = {
-    "lrp.alpha1beta0": Declaration(
-        "rule",
-        _RULES + "AlphaBeta",
-        preset={"alpha": 1, "beta": 0},
-        summary="Only what excites an output gets relevance; positive biases take part.",
-        formula="R_j = sum_k z_jk+ / (sum_i z_ik+ + b_k+) R_k",
-        cites=("bach2015",),
-        aliases=("lrp.alpha_1_beta_0",),
-    ),
-    "lrp.alpha1beta0_ignore_bias": Declaration(
-        "rule",
-        _RULES + "AlphaBeta",
-        preset={"alpha": 1, "beta": 0, "bias": "ignore"},
-        summary="Only what excites an output gets relevance; biases take no part.",
-        formula="R_j = sum_k z_jk+ / (sum_i z_ik+) R_k",
-        cites=("bach2015",),
-        aliases=("lrp.alpha_1_beta_0_ib",),
-    ),
-    "lrp.alpha2beta1": Declaration(
-        "rule",
-        _RULES + "AlphaBeta",
-        preset={"alpha": 2, "beta": 1},
-        summary="What excites an output gets twice its relevance, what inhibits it the same once, negative.",
-        formula="R_j = sum_k (2 z_jk+ / z_k+ - z_jk- / z_k-) R_k",
-        cites=("bach2015",),
-        aliases=("lrp.alpha_2_beta_1",),
-    ),
-    "lrp.alpha2beta1_ignore_bias": Declaration(
-        "rule",
-        _RULES + "AlphaBeta",
-        preset={"alpha": 2, "beta": 1, "bias": "ignore"},
-        summary="Exciting parts twice, inhibiting ones once and negative; biases take no part.",
-        formula="R_j = sum_k (2 z_jk+ / sum_i z_ik+ - z_jk- / sum_i z_ik-) R_k",
-        cites=("bach2015",),
-        aliases=("lrp.alpha_2_beta_1_ib",),
-    ),
-    "lrp.alphabeta": Declaration(
-        "rule",
-        _RULES + "AlphaBeta",
-        summary="Exciting and inhibiting parts apart, weighted alpha and -beta with alpha - beta = 1.",
-        formula="R_j = sum_k (alpha z_jk+ / z_k+ - beta z_jk- / z_k-) R_k",
-        cites=("bach2015",),
-        aliases=("lrp.alpha_beta",),
-    ),
-    "lrp.alphabeta_ignore_bias": Declaration(
-        "rule",
-        _RULES + "AlphaBeta",
-        preset={"bias": "ignore"},
-        summary="Exciting and inhibiting parts apart; biases take no part.",
-        formula="R_j = sum_k (alpha z_jk+ / sum_i z_ik+ - beta z_jk- / sum_i z_ik-) R_k",
-        cites=("bach2015",),
-    ),
-    "lrp.alphabetax": Declaration(
-        "rule",
-        _PARTS + "AlphaBetaX",
-        summary="Four parts by the signs of input and weight, each normalised alone.",
-        formula="R_j = sum_k (a_0 x+W+/z++ + a_1 x-W-/z-- - b_0 x+W-/z+- - b_1 x-W+/z-+) R_k",
-        cites=("alber2019",),
-    ),
-    "lrp.alphabetax1000": Declaration(
-        "rule",
-        _PARTS + "AlphaBetaX",
-        preset={"alpha": (1, 0), "beta": (0, 0)},
-        summary="Of four parts, positive inputs under positive weights alone.",
-        formula="R_j = sum_k x_j+ W_jk+ / z_k++ R_k",
-        cites=("alber2019",),
-    ),
-    "lrp.alphabetax1001": Declaration(
-        "rule",
-        _PARTS + "AlphaBetaX",
-        preset={"alpha": (1, 1), "beta": (0, 0)},
-        summary="Of four parts, the two that excite, each normalised alone.",
-        formula="R_j = sum_k (x_j+ W_jk+ / z_k++ + x_j- W_jk- / z_k--) R_k",
-        cites=("alber2019",),
-    ),
-    "lrp.alphabetax1010": Declaration(
-        "rule",
-        _PARTS + "AlphaBetaX",
-        preset={"alpha": (1, 0), "beta": (0, -1)},
-        summary="Of four parts, the two of positive weights, each normalised alone.",
-        formula="R_j = sum_k (x_j+ W_jk+ / z_k++ + x_j- W_jk+ / z_k-+) R_k",
-        cites=("alber2019",),
-    ),
-    "lrp.alphabetax2m100": Declaration(
-        "rule",
-        _PARTS + "AlphaBetaX",
-        preset={"alpha": (2, 0), "beta": (1, 0)},
-        summary="Of four parts, the two of positive inputs: twice what excites, minus what inhibits.",
-        formula="R_j = sum_k (2 x_j+ W_jk+ / z_k++ - x_j+ W_jk- / z_k+-) R_k",
-        cites=("alber2019",),
-    ),
+    **ALPHABETA,
     "lrp.bilinear": Declaration(
         "rule",
         "xaicore_lrp.products:Bilinear",
@@ -114,6 +25,7 @@ ROWS: dict[str, Declaration] = {
         summary="In proportion to the contributions; epsilon takes relevance where they cancel.",
         formula="R_j = x_j sum_k W_jk R_k / (z_k + epsilon*sign(z_k))",
         cites=("bach2015",),
+        aliases=("lrp.Epsilon",),
     ),
     "lrp.epsilon_ignore_bias": Declaration(
         "rule",
@@ -122,7 +34,7 @@ ROWS: dict[str, Declaration] = {
         summary="In proportion to the contributions, biases left out.",
         formula="R_j = x_j sum_k W_jk R_k / (z_k - b_k + epsilon*sign(z_k - b_k))",
         cites=("bach2015",),
-        aliases=("lrp.epsilon_ib",),
+        aliases=("lrp.epsilon_ib", "lrp.epsilon_IB", "lrp.EpsilonIgnoreBias"),
     ),
     "lrp.flat": Declaration(
         "rule",
@@ -130,6 +42,7 @@ ROWS: dict[str, Declaration] = {
         summary="Relevance spread evenly over all inputs of an output.",
         formula="R_j = sum_k R_k / n_k",
         cites=("bach2016", "lapuschkin2017"),
+        aliases=("lrp.Flat",),
     ),
     "lrp.gamma": Declaration(
         "rule",
@@ -137,6 +50,7 @@ ROWS: dict[str, Declaration] = {
         summary="What speaks for an output's sign counts more, by a factor.",
         formula="R_j = x_j sum_k (W_jk + gamma W_jk+) R_k / sum_i x_i (W_ik + gamma W_ik+)",
         cites=("montavon2019", "andeol2023"),
+        aliases=("lrp.Gamma",),
     ),
     "lrp.gate": Declaration(
         "rule",
@@ -166,7 +80,7 @@ ROWS: dict[str, Declaration] = {
         summary="What each part of the signal contributed; patterns are learnt from data by `fit`.",
         formula="R_j = sum_k A_jk W_jk f'(z_k) R_k",
         cites=("kindermans2018",),
-        aliases=("pattern_attribution",),
+        aliases=("pattern_attribution", "pattern.attribution"),
     ),
     "lrp.pattern_net": Declaration(
         "analyzer",
@@ -174,7 +88,7 @@ ROWS: dict[str, Declaration] = {
         summary="The signal in the input that the output reacts to; patterns are learnt from data by `fit`.",
         formula="R_j = sum_k A_jk f'(z_k) R_k",
         cites=("kindermans2018",),
-        aliases=("pattern_net",),
+        aliases=("pattern_net", "pattern.net"),
     ),
     "lrp.proportional": Declaration(
         "rule",
@@ -197,6 +111,7 @@ ROWS: dict[str, Declaration] = {
         summary="The z rule with the input's sign for the input, for the first layer.",
         formula="R_j = sign(x_j) sum_k W_jk R_k / z_k",
         cites=("gumpfer2023",),
+        aliases=("lrp.SIGN",),
     ),
     "lrp.sign_mu": Declaration(
         "rule",
@@ -204,6 +119,7 @@ ROWS: dict[str, Declaration] = {
         summary="The z rule with -1 for inputs below mu and +1 for the others, for the first layer.",
         formula="R_j = s_j sum_k W_jk R_k / z_k, s_j = -1 if x_j < mu else 1",
         cites=("gumpfer2023",),
+        aliases=("lrp.SIGNmu",),
     ),
     "lrp.stdx_epsilon": Declaration(
         "rule",
@@ -211,7 +127,7 @@ ROWS: dict[str, Declaration] = {
         summary="The epsilon rule with epsilon in proportion to the deviation of the layer's input.",
         formula="R_j = x_j sum_k W_jk R_k / (z_k + f std(x) sign(z_k))",
         cites=("gumpfer2023",),
-        aliases=("lrp.stdxepsilon",),
+        aliases=("lrp.stdxepsilon", "lrp.StdxEpsilon"),
     ),
     "lrp.wsquare": Declaration(
         "rule",
@@ -219,24 +135,25 @@ ROWS: dict[str, Declaration] = {
         summary="In proportion to the squared weights, whatever the input.",
         formula="R_j = sum_k W_jk^2 / (sum_i W_ik^2) R_k",
         cites=("montavon2017",),
-        aliases=("lrp.w_square",),
+        aliases=("lrp.w_square", "lrp.WSquare"),
     ),
     "lrp.z": Declaration(
         "rule",
         _RULES + "Epsilon",
-        preset={"epsilon": 0},
+        preset={"epsilon": None},
         summary="In proportion to the contributions; an output of exactly zero passes nothing on.",
         formula="R_j = x_j sum_k W_jk R_k / z_k",
         cites=("bach2015",),
+        aliases=("lrp.Z",),
     ),
     "lrp.z_ignore_bias": Declaration(
         "rule",
         _RULES + "Epsilon",
-        preset={"epsilon": 0, "bias": "ignore"},
+        preset={"epsilon": None, "bias": "ignore"},
         summary="In proportion to the contributions, biases left out.",
         formula="R_j = x_j sum_k W_jk R_k / (z_k - b_k)",
         cites=("bach2015",),
-        aliases=("lrp.z_ib",),
+        aliases=("lrp.z_ib", "lrp.z_IB", "lrp.ZIgnoreBias"),
     ),
     "lrp.zbox": Declaration(
         "rule",
@@ -244,7 +161,7 @@ ROWS: dict[str, Declaration] = {
         summary="For a first layer whose inputs lie between known bounds, such as pixels.",
         formula="R_j = sum_k (x_j W_jk - l_j W_jk+ - h_j W_jk-) R_k / sum_i (the same)",
         cites=("montavon2017",),
-        aliases=("lrp.bounded",),
+        aliases=("lrp.bounded", "lrp.Bounded"),
     ),
     "lrp.zplus": Declaration(
         "rule",
@@ -253,7 +170,7 @@ ROWS: dict[str, Declaration] = {
         summary="Only what excites an output gets relevance, and all of it: biases take no part.",
         formula="R_j = sum_k z_jk+ / (sum_i z_ik+) R_k",
         cites=("montavon2017",),
-        aliases=("lrp.z_plus",),
+        aliases=("lrp.z_plus", "lrp.ZPlus"),
     ),
     "lrp.zplus_fast": Declaration(
         "rule",
@@ -262,7 +179,7 @@ ROWS: dict[str, Declaration] = {
         summary="z+ as it is written for non-negative inputs, whatever the inputs are.",
         formula="R_j = x_j sum_k W_jk+ R_k / sum_i x_i W_ik+",
         cites=("montavon2017",),
-        aliases=("lrp.z_plus_fast",),
+        aliases=("lrp.z_plus_fast", "lrp.ZPlusFast"),
     ),
     **PRESETS,
 }
