@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import attrs
 
 from xaicore.errors import InvalidCondition
-from xaicore.inspect.kinds import LAYERS, OPERATIONS
+from xaicore.inspect.kind_names import LAYER_NAMES, OPERATION_NAMES  # the names alone: a condition needs no Keras
 
 if TYPE_CHECKING:
     from xaicore.inspect.facts import Facts
     from xaicore.inspect.nodes import Site
 
-KINDS = frozenset({name for name, _ in LAYERS} | set(OPERATIONS.values()) | {"other"})
+KINDS = frozenset({*LAYER_NAMES, *OPERATION_NAMES.values(), "other"})
 GROUPS = {"pool": frozenset({"average_pooling", "max_pooling"}), "add": frozenset({"sum"})}
 FLAGS = frozenset({"affine", "relu", "first", "last", "contains_kernel", "any"})
 WORDS = KINDS | FLAGS | GROUPS.keys()
