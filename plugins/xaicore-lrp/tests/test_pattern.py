@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import xaicore
@@ -127,3 +128,24 @@ def test_what_is_not_fitted_or_does_not_fit_is_refused() -> None:
         xaicore.get_analyzer("lrp.pattern_net").fit(depthwise, inputs_of(depthwise, 2))
     with pytest.raises(InvalidParameter, match="mapping from sites"):
         xaicore.get_analyzer("lrp.pattern_net", patterns=3)
+
+
+def test_inputs_far_from_zero_are_learnt_from_in_full_precision() -> None:
+    """In float32 with a mean of a thousand deviations the squares cancel to nothing; moments are summed in float64."""
+    x = np.random.default_rng(2).normal(loc=1000, size=(512, 6)).astype("float32")
+    model = randomise(keras.Sequential([keras.Input((6,)), layers.Dense(3, name="head")]))
+    analyzer = xaicore.get_analyzer("lrp.pattern_net", pattern_type="linear").fit(model, x, batch_size=64)
+    weights = model.get_layer("head").kernel.numpy().astype(np.float64)
+    target = expected(x.astype(np.float64), weights, np.ones((512, 3), bool))
+    # The layer's own output is float32: 6e-8 of some thousand, for a deviation of one.
+    np.testing.assert_allclose(np.asarray(dict(analyzer.patterns)["head"]), target, rtol=5e-3, atol=5e-3)
+
+
+def test_a_dataset_for_training_is_taken_without_its_labels() -> None:
+    x = np.random.default_rng(3).normal(size=(40, 6)).astype("float32")
+    model = randomise(keras.Sequential([keras.Input((6,)), layers.Dense(3)]))
+    data = tf.data.Dataset.from_tensor_slices((x, np.zeros(40))).batch(16)
+    pattern = xaicore.get_analyzer("lrp.pattern_net")
+    one, other = pattern.fit(model, data), pattern.fit(model, x)
+    for (_, a), (_, b) in zip(one.patterns, other.patterns, strict=True):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-5)  # float32, summed in other batches

@@ -59,10 +59,18 @@ def fitted(
     statistics = tf.function(lambda inputs: _batch(graph, nodes, facts, inputs, pattern_type), autograph=False)
     sums: list[Moments] | None = None
     bound = bind(_Inputs(), model)
-    for batch in open_source(bound, data, 0, batch_size).batches:
+    for batch in open_source(bound, _unlabelled(data, len(graph.inputs)), 0, batch_size).batches:
         found = [Moments(*map(np.asarray, one)) for one in statistics(tuple(map(tf.constant, batch.inputs)))]
         sums = found if sums is None else [_added(a, b) for a, b in zip(sums, found, strict=True)]
     return tuple(_pattern(node, one) for node, one in zip(nodes, sums or (), strict=True))
+
+
+def _unlabelled(data: object, inputs: int) -> object:
+    """Return data without labels and weights, which datasets for training hold behind the inputs."""
+    spec = getattr(data, "element_spec", None)
+    if not isinstance(spec, tuple) or len(spec) == inputs > 1:
+        return data
+    return data.map(lambda *parts: parts[0])  # type: ignore[attr-defined]  # a tf.data.Dataset
 
 
 @attrs.frozen(str=False)
@@ -104,7 +112,8 @@ def _sums(
     active = _activation(node, graph, facts) if pattern_type == "relu" else None
     # The output of the activation has the shape of y; above zero it lets y pass.
     both = neuronwise_io(node.operation, Xs=[x], Ys=[linear])
-    rows, y = both.inputs, both.outputs
+    # Sums of products of numbers far from zero, from which as large ones are taken later: not in float32.
+    rows, y = (tf.cast(one, tf.float64) for one in (both.inputs, both.outputs))
     mask = tf.ones_like(y)
     if active is not None:
         after = neuronwise_io(node.operation, Xs=[x], Ys=[values[active]], return_i=False).outputs
@@ -146,7 +155,7 @@ def _added(a: Moments, b: Moments) -> Moments:
 def _pattern(node: Node, sums: Moments) -> tuple[str, np.ndarray]:
     counts = np.maximum(sums.counts, 1)
     covariance = sums.xy / counts - (sums.x / counts) * (sums.y / sums.rows)
-    weights = np.asarray(node.operation.kernel)
+    weights = np.asarray(node.operation.kernel, np.float64)
     scale = np.einsum("jk,jk->k", weights.reshape(covariance.shape), covariance)
     pattern = covariance / np.where(scale == 0, 1, scale)
-    return str(node.site), pattern.reshape(weights.shape).astype(weights.dtype)
+    return str(node.site), pattern.reshape(weights.shape).astype(node.operation.kernel.dtype)
