@@ -13,16 +13,9 @@ from keras import layers
 
 import xaicore
 from xaicore.errors import (
-    InputShape,
-    InputStructure,
     InvalidArgument,
-    MemoryWarning,
-    OutOfMemory,
-    TargetLength,
-    TargetOutOfRange,
     TargetSyntax,
     TargetType,
-    ToleranceWarning,
 )
 from xaicore.testing.models import MODELS
 
@@ -253,66 +246,6 @@ def test_shortcuts(model, x):
     assert "n=4" in smooth(model, x, 1, n=4).analyzer
 
 
-def test_a_step_inside_a_function_of_the_user(model, x):
-    @tf.function
-    def mine(x, y):
-        scores, maps = xaicore.explain_step("lrp.epsilon", model, x, y)
-        return tf.reduce_sum(scores), maps
-
-    _, maps = mine(tf.constant(x), tf.constant(np.arange(10) % 4))
-    expected = xaicore.explain("lrp.epsilon", model, x, np.arange(10) % 4)
-    np.testing.assert_allclose(maps, expected.attributions, atol=1e-6)
-    scores, _ = xaicore.explain_step("gradient", model, tf.constant(x), 2)
-    np.testing.assert_allclose(scores, xaicore.explain("gradient", model, x, 2).scores, atol=1e-6)
-
-
-@pytest.mark.parametrize("y", [None, "max", 2, "2", "all", np.tile([[3, 1]], (10, 1)), np.arange(10) % 4])
-def test_a_step_takes_every_target(model, x, y):
-    """As arrays, as tensors, and inside of a function that does not know the size of the batch."""
-    expected = xaicore.explain("gradient", model, x, y)
-    given = tf.constant(y) if isinstance(y, np.ndarray) else y
-    inside = tf.function(
-        lambda x: xaicore.explain_step("gradient", model, x, given),
-        autograph=False,
-        input_signature=[tf.TensorSpec((None, 8, 8, 3))],
-    )
-    for scores, maps in (
-        xaicore.explain_step("gradient", model, x, y),
-        xaicore.explain_step("gradient", model, [tf.constant(x)], given),
-        inside(tf.constant(x)),
-    ):
-        np.testing.assert_allclose(scores, expected.scores, atol=1e-6)
-        np.testing.assert_allclose(maps, expected.attributions, atol=1e-6)
-
-
-def test_a_step_takes_tensors_that_are_known_later(model, x):
-    step = tf.function(lambda x, y: xaicore.explain_step("gradient", model, x, y), autograph=False)
-    for y in (np.int32(2), np.arange(10) % 4, np.tile([[3, 1]], (10, 1))):
-        expected = xaicore.explain("gradient", model, x, y)
-        scores, maps = step(tf.constant(x), tf.constant(y))
-        np.testing.assert_allclose(scores, expected.scores, atol=1e-6)
-        np.testing.assert_allclose(maps, expected.attributions, atol=1e-6)
-    with pytest.raises(TargetType, match="float32"):
-        step(tf.constant(x), tf.constant(1.0))
-    _, maps = xaicore.explain_step(input_gradients, model, x, 2)
-    np.testing.assert_allclose(maps, xaicore.explain(input_gradients, model, x, 2).attributions, atol=1e-7)
-
-
-@pytest.mark.parametrize(
-    ("x_of", "y", "error"),
-    [
-        (lambda x: x, 7, TargetOutOfRange),
-        (lambda x: x, tf.constant(7), TargetOutOfRange),
-        (lambda x: x, [1, 2], TargetLength),
-        (lambda x: x[..., 0], 1, InputShape),
-        (lambda x: [x, x], 1, InputStructure),
-    ],
-)
-def test_mistakes_in_a_step(model, x, x_of, y, error):
-    with pytest.raises(error):
-        xaicore.explain_step("gradient", model, x_of(x), y)
-
-
 @pytest.mark.parametrize("name", ["indices_batch_dims", "indices_axis"])
 def test_arguments_that_are_gone_say_what_took_their_place(model, x, name):
     with pytest.raises(TargetSyntax, match="batch, k"):
@@ -324,94 +257,6 @@ def test_one_thing_is_given_once(model, x):
         xaicore.explain("gradient", model, x, 1, target=2)
     with pytest.raises(InvalidArgument, match="nothing"):
         xaicore.explain(xaicore.get_analyzer("gradient"), model, x, 1, nothing=3)
-
-
-def test_a_batch_that_does_not_fit_is_halved(model, x, monkeypatch):
-    """Ten, five, two: with a word each time, and the same numbers."""
-    from xaicore.binding import Bound
-
-    expected = xaicore.explain("smoothgrad(n=2)", model, x, 1)
-    own = Bound.batch
-
-    def small(self, inputs, parsed, ids):
-        if len(ids) > 2:
-            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        return own(self, inputs, parsed, ids)
-
-    monkeypatch.setattr(Bound, "batch", small)
-    with pytest.warns(MemoryWarning) as told:
-        found = xaicore.explain("smoothgrad(n=2)", model, x, 1)
-    assert [str(w.message)[:24] for w in told] == ["10 samples at once do no", "5 samples at once do not"]
-    np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-6)
-    np.testing.assert_array_equal(found.rows_at_once, np.full(10, 2))
-
-
-def _full_beyond(monkeypatch, rows, *, first=0):
-    """Let the memory be full for more than so many samples at once, from one sample on."""
-    from xaicore.binding import Bound
-
-    own = Bound.batch
-
-    def small(self, inputs, parsed, ids):
-        if len(ids) > rows and ids[0] >= first:
-            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        return own(self, inputs, parsed, ids)
-
-    monkeypatch.setattr(Bound, "batch", small)
-
-
-def test_a_later_batch_that_does_not_fit_loses_nothing(model, x, monkeypatch):
-    """The batches before it ran whole, and the result tells so."""
-    expected = xaicore.explain("gradient", model, x, 1, batch_size=4)
-    _full_beyond(monkeypatch, 2, first=4)
-    with pytest.warns(MemoryWarning):
-        found = xaicore.explain("gradient", model, x, 1, batch_size=4)
-    np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-6)
-    assert found.rows_at_once.tolist() == [4, 4, 4, 4, 2, 2, 2, 2, 2, 2]
-
-
-def test_parts_in_a_sink_fit_together_also_when_a_later_one_was_halved(model, x, monkeypatch):
-    _full_beyond(monkeypatch, 2, first=4)
-    parts = []
-    with pytest.warns(MemoryWarning):
-        xaicore.explain("gradient", model, x, 1, batch_size=4, sink=parts.append)
-    assert xaicore.Explanation.concat(parts).rows_at_once.tolist() == [4, 4, 4, 4, 2, 2, 2, 2, 2, 2]
-
-
-def test_one_sample_that_does_not_fit_runs_with_fewer_points_at_once(model, x, monkeypatch):
-    from xaicore.binding import Bound
-
-    expected = xaicore.explain("ig(n_steps=8)", model, x[:2], 1)
-    own = Bound.batch
-
-    def small(self, inputs, parsed, ids):
-        if self.analyzer.inner.internal_batch_size != 2:
-            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        return own(self, inputs, parsed, ids)
-
-    monkeypatch.setattr(Bound, "batch", small)
-    with pytest.warns(MemoryWarning) as told:
-        found = xaicore.explain("ig(n_steps=8) | abs", model, x[:2], 1)
-    said = [str(w.message).split(" at once")[0] for w in told]
-    assert said == ["2 samples", "8 points of one sample", "4 points of one sample"]
-    np.testing.assert_allclose(found.attributions, np.abs(expected.attributions), atol=1e-6)
-    assert found.internal_batch_size.tolist() == [2, 2]
-    assert found.analyzer == "ig.gausslegendre(n_steps=8) | filter.abs"
-
-
-@pytest.mark.parametrize("method", ["gradient", "ig(n_steps=2)"])
-def test_one_sample_that_does_not_fit_is_an_error(model, x, monkeypatch, method):
-    _full_beyond(monkeypatch, 0)
-    with pytest.warns(MemoryWarning), pytest.raises(OutOfMemory, match="nothing is left to halve"):
-        xaicore.explain(method, model, x[:2], 1)
-
-
-def test_an_unmet_tolerance_is_told_once_when_parts_go_to_a_sink(model, x):
-    parts = []
-    with pytest.warns(ToleranceWarning, match="3 of 3 parts that went to the sink") as told:
-        xaicore.explain("ig.adaptive(tolerance=1e-9, max_steps=9)", model, x, 1, batch_size=4, sink=parts.append)
-    assert len(told) == 1
-    assert len(parts) == 3
 
 
 MIRRORED = """

@@ -73,10 +73,8 @@ def stream(bound: Bound, data: object, target: object = None, run: Run | None = 
     run = Run() if run is None else run
     source = open_source(bound, data, target, run.batch_size, run.queue, run.steps)
     rows = rows_of(bound.analyzer, bound.program)
-    if rows is not None and source.samples not in {None, rows}:
-        raise _differ(rows, f"{source.samples}")
     if source.samples is not None:
-        check_lengths(run.forwarded, source.samples)
+        _check_rows(run, rows, source.samples)
     expected = source.steps if run.steps is None else min(run.steps, source.steps or run.steps)
     events = _events(run, expected)
     halves = Halves(bound)
@@ -86,9 +84,7 @@ def stream(bound: Bound, data: object, target: object = None, run: Run | None = 
     for step, batch in enumerate(itertools.islice(source.batches, run.steps)):
         events.on_predict_batch_begin(step)
         ids = np.arange(len(batch.parsed.index), dtype=np.int64) + kept.count
-        if rows is not None and kept.count + len(ids) > rows:
-            raise _differ(rows, f"at least {kept.count + len(ids)}")
-        check_lengths(run.forwarded, kept.count + len(ids), least=True)
+        _check_rows(run, rows, kept.count + len(ids), least=True)
         forwarded = {name: array[ids] for name, array in run.forwarded.items()}
         one = halves([*batch.inputs, *forwarded.values()], batch.parsed, ids)
         data = _data(bound, batch.inputs, forwarded, ids) if run.keep_data else {}
@@ -164,8 +160,15 @@ class _Kept:
         return whole[ids] if isinstance(whole, np.ndarray) and whole.ndim else whole
 
 
-def _differ(rows: int, samples: str) -> InvalidArgument:
-    return InvalidArgument(f"Given baselines for {rows} samples and {samples} samples; expected one for each.")
+def _check_rows(run: Run, rows: int | None, samples: int, *, least: bool = False) -> None:
+    """Raise InvalidArgument unless there is a row for each sample in what is given with rows.
+
+    rows: of the analyzer's own values, None where it has none.  least: there may be more samples to come.
+    """
+    check_lengths(run.forwarded, samples, least=least)
+    if rows is not None and (rows < samples or (rows != samples and not least)):
+        some = "at least " if least else ""
+        raise InvalidArgument(f"Given baselines for {rows} samples and {some}{samples} samples; expected one for each.")
 
 
 def _data(
