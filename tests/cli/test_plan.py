@@ -108,7 +108,7 @@ def test_free_sizes_have_no_estimate_and_the_plan_says_so():
     free = keras.Sequential([keras.Input((None, 3)), layers.Conv1D(2, 3), layers.GlobalAveragePooling1D()])
     plan = xaicore.get_analyzer("gradient").plan(free)
     assert plan.passes is None
-    assert totals(plan) == "Cost unknown: sizes of some tensors are not known before the run."
+    assert totals(plan) == "Cost unknown: some sizes are free, or rules act inside of what runs whole."
 
 
 def test_coverage_after_the_run_is_the_plan_with_what_was_visited():

@@ -7,6 +7,7 @@ import pytest
 from keras import layers
 
 import xaicore
+from networks import Raw, subclassed_and_flat
 from xaicore.engine.cost import work
 from xaicore.inspect.read import read_graph
 
@@ -66,3 +67,10 @@ def test_fallbacks_are_counted() -> None:
     model = keras.Model(x, y)
     assert xaicore.get_analyzer("lrp.epsilon(on_unsupported='gradient')").plan(model).fallbacks == 1
     assert xaicore.get_analyzer("gradient").plan(model).fallbacks == 0
+
+
+def test_what_runs_whole_has_no_estimate_of_memory_nor_of_the_rules_inside() -> None:
+    model, _ = subclassed_and_flat(Raw)
+    gradient, ruled = (xaicore.get_analyzer(text).plan(model) for text in ("gradient", "lrp.epsilon"))
+    assert (gradient.passes, gradient.memory) == (2, None)
+    assert (ruled.passes, ruled.memory) == (None, None)

@@ -74,14 +74,15 @@ def as_mermaid(plan: Plan) -> str:
 def totals(plan: Plan) -> str:
     """Return what a plan costs, as a sentence."""
     told = "" if not plan.fallbacks else f" {plan.fallbacks} operations that no rule meets get their gradient."
-    if plan.passes is None or plan.memory is None:
-        return f"Cost unknown: sizes of some tensors are not known before the run.{told}"
-    fixed, per_sample = plan.memory
-    return (
-        f"About {plan.passes:.3g} forward passes; "
-        f"memory beside the weights {fixed / 1e6:.3g} MB and {per_sample / 1e6:.3g} MB for each sample of a batch."
-        f"{told}"
-    )
+    if plan.passes is None:
+        return f"Cost unknown: some sizes are free, or rules act inside of what runs whole.{told}"
+    memory = "memory unknown"
+    if plan.memory is not None:
+        fixed, per_sample = plan.memory
+        memory = (
+            f"memory beside the weights {fixed / 1e6:.3g} MB and {per_sample / 1e6:.3g} MB for each sample of a batch"
+        )
+    return f"About {plan.passes:.3g} forward passes; {memory}.{told}"
 
 
 def _print(title: str, found: Plan) -> None:

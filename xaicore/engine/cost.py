@@ -85,7 +85,10 @@ def estimate(graph: Graph, whole: Graph, rules: Mapping[Site, Rule], facts: Mapp
     wide = {node.site: _bytes(specs[node.outputs[0]].dtype) for node in graph.nodes}  # of a number at a site
     fixed = sum(efforts[n.site].kernels * _kernel_size(n.operation) * wide[n.site] for n in graph.nodes)
     per_sample = sum(efforts[site].outputs * works[site].output * wide[site] for site in efforts)
-    return Estimate(before, sum(by_site.values()), by_site, (fixed, per_sample))
+    # What is made inside of an operation that runs whole is not known, nor what rules there cost.
+    ruled_inside = any(one.site in rules for node in graph.nodes for one in node.inner)
+    memory = None if any(node.inner for node in graph.nodes) else (fixed, per_sample)
+    return Estimate(before, None if ruled_inside else sum(by_site.values()), by_site, memory)
 
 
 def _bytes(dtype: str) -> int:

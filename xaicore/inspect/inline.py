@@ -6,7 +6,6 @@ has to be a part of the graph too: computed once, it would stay what it was when
 
 from __future__ import annotations
 
-import collections
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,10 +17,10 @@ import tensorflow as tf
 from keras import layers
 from keras.src.backend import get_keras_mask  # no public name
 from keras.src.backend.common.variables import Variable  # likewise
-from keras.src.utils.naming import to_snake_case  # likewise
 
 from xaicore.inspect.einsum import output_shape
 from xaicore.inspect.quiet import quiet
+from xaicore.inspect.symbols import Names, Reads, VariableValue, symbol_of
 from xaicore.inspect.twins import Twins, deep_twin
 from xaicore.inspect.untouched import own_nodes
 
@@ -53,39 +52,8 @@ class Calls:
     returned: object
 
 
-class VariableValue(keras.Operation):  # type: ignore[misc]  # Keras has no types
-    """Returns the value of a variable."""
-
-    def __init__(self, variable: keras.Variable) -> None:
-        """Keep the variable; only its value is ever read."""
-        super().__init__(name=variable.name)
-        self.variable = variable
-
-    def call(self) -> Any:
-        """Return the value."""
-        return tf.convert_to_tensor(self.variable.value)
-
-    def compute_output_spec(self) -> keras.KerasTensor:
-        """Return shape and dtype."""
-        return keras.KerasTensor(self.variable.shape, self.variable.dtype)
-
-
 class _Refused(Exception):
     """The layer cannot be turned into calls; never leaves this file."""
-
-
-class _Reads(keras.StatelessScope):  # type: ignore[misc]  # Keras has no types
-    """A scope that notes the variables whose values are read outside of any graph."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.read: dict[int, Variable] = {}
-
-    def get_current_value(self, variable: Variable) -> object:
-        """Return the value that the scope has for a variable, None for the variable's own."""
-        if tf.executing_eagerly():
-            self.read[id(variable)] = variable
-        return super().get_current_value(variable)
 
 
 def symbolic_calls(
@@ -126,7 +94,7 @@ class _Attempt:
             held = one.__dict__.items() if symbols and _is_made_of_layers(one) else ()
             for name, value in held:
                 if isinstance(value, Variable):
-                    own[name] = stands.setdefault(id(value), (value, _symbol(value)))[1]
+                    own[name] = stands.setdefault(id(value), (value, symbol_of(value)))[1]
             return own
 
         self = cls(deep_twin(operation, changes))
@@ -150,7 +118,7 @@ class _Attempt:
                 return own(*args, **kwargs)
             with keras.StatelessScope():
                 found = own(*args, **kwargs)
-            symbols = keras.tree.map_structure(_symbol, found)
+            symbols = keras.tree.map_structure(symbol_of, found)
             outputs = keras.tree.flatten(symbols)
             self.kept.append(outputs)
             once = Call(original, original.name, lambda _: (args, kwargs), outputs)
@@ -164,7 +132,7 @@ class _Attempt:
         operation = self.twins.operation
         if operation._call_has_training_arg:  # noqa: SLF001  # no public name
             kwargs = {**kwargs, "training": False}
-        reads = _Reads()
+        reads = Reads()
         with quiet(reads):
             try:
                 made = operation.call(*args, **kwargs)
@@ -181,7 +149,7 @@ class _Attempt:
 
     def _in_order(self, outputs: Sequence[keras.KerasTensor], given: set[int]) -> Iterator[Call]:
         """Follow tensors back to what is given, and yield the calls on the way, each after those that it needs."""
-        names = _Names({op.name for op in self.twins.originals.values()})
+        names = Names({op.name for op in self.twins.originals.values()})
         done: set[int] = set()
         stack: list[tuple[keras.KerasTensor, bool]] = [(y, False) for y in reversed(outputs)]
         while stack:
@@ -200,7 +168,7 @@ class _Attempt:
             done.add(key)
             yield call if node is None else self._call_of(node, names)  # type: ignore[misc]  # one of the two is there
 
-    def _call_of(self, node: Any, names: _Names) -> Call:
+    def _call_of(self, node: Any, names: Names) -> Call:
         own = self.twins.originals.get(id(node.operation))
         name = names.of(node.operation) if own is None else own.name
         masked = any(get_keras_mask(x) is not None for x in node.input_tensors)
@@ -220,23 +188,6 @@ class _Attempt:
         text = re.sub(r"\s+", " ", str(error)).strip()
         text = text if len(text) <= _READABLE else text[:_READABLE] + "..."
         return f"{where.name!r} refuses symbolic tensors: {type(error).__name__}: {text}"
-
-
-class _Names:
-    """Names of operations that are made in a call: Keras numbers them through the process, here through the call."""
-
-    def __init__(self, taken: set[str]) -> None:
-        self._taken, self._count = taken, collections.Counter[str]()
-
-    def of(self, operation: keras.Operation) -> str:
-        """Return the name of the next operation of a class: ``add``, ``add_1``, past the names of the layers."""
-        kind = to_snake_case(type(operation).__name__)
-        while True:
-            count = self._count[kind]
-            self._count[kind] += 1
-            name = f"{kind}_{count}" if count else kind
-            if name not in self._taken:
-                return str(name)
 
 
 def _node_of(tensor: keras.KerasTensor) -> Any:
@@ -261,10 +212,6 @@ def _is_made_of_layers(operation: keras.Operation) -> bool:
 
 def _is_symbolic(value: object) -> bool:
     return isinstance(value, keras.KerasTensor) or (isinstance(value, tf.Tensor) and not hasattr(value, "numpy"))
-
-
-def _symbol(value: Any) -> keras.KerasTensor:
-    return keras.KerasTensor(tuple(value.shape), keras.backend.standardize_dtype(value.dtype))
 
 
 def _no_loss(loss: object) -> None:

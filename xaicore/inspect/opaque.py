@@ -16,8 +16,9 @@ import keras
 import tensorflow as tf
 
 from xaicore.errors import NoGraph
-from xaicore.inspect.nodes import Inner, Ref, Spec, Walk
+from xaicore.inspect.nodes import Inner, Ref, Spec
 from xaicore.inspect.quiet import quiet
+from xaicore.inspect.walk import Walk
 
 # A wrapper takes the operation, its own call, and the arguments of this call.
 Wrapper = Callable[..., object]

@@ -13,9 +13,10 @@ from keras.src.models.functional import Functional  # no public name
 
 from xaicore.errors import LegacyKerasModel, NoGraph, NotAKerasModel, UnbuiltModel
 from xaicore.inspect.inline import LOOPS, symbolic_calls
-from xaicore.inspect.nodes import Graph, Ref, Spec, Walk
+from xaicore.inspect.nodes import Graph, Ref, Spec
 from xaicore.inspect.opaque import fill, trace_opaque
 from xaicore.inspect.stages import separable_stages
+from xaicore.inspect.walk import Walk
 
 # A subclass that brings a ``call`` of its own may compute anything.
 _SEPARABLE = (layers.SeparableConv1D.call, layers.SeparableConv2D.call)

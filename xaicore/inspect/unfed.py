@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from xaicore.inspect.inline import VariableValue
+from xaicore.inspect.symbols import VariableValue
 
 
 @keras.saving.register_keras_serializable("xaicore")
