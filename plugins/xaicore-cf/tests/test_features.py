@@ -112,33 +112,91 @@ def test_steps_of_another_size():
     assert (steps != 0).any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
-    st.lists(st.floats(-5, 5), min_size=6, max_size=6),
+    st.lists(st.floats(-9, 9), min_size=6, max_size=6),
     st.lists(st.floats(-50, 50), min_size=6, max_size=6),
     st.lists(st.booleans(), min_size=6, max_size=6),
+    st.tuples(st.floats(-6, -0.1), st.floats(0.1, 6)),
+    st.sampled_from([np.float32, np.float64]),
 )
-def test_no_point_leaves_the_box(original, moved, free):
-    """Whatever an optimizer does: bounds hold, directions hold, held features are equal to the bit."""
-    low, high = np.full(6, -6.0), np.full(6, 6.0)
+def test_no_point_leaves_the_box(original, moved, free, ends, dtype):
+    """Whatever an optimizer does: bounds hold, directions hold, held features are equal to the bit.
+
+    Originals lie outside of the box too; what then has no value left is held, and ``within`` is False.
+    """
+    # TensorFlow's kernels take what is below the normal range for 0.
+    original, moved = (np.round(np.array(one), 6).astype(dtype) for one in (original, moved))
+    low, high = np.full(6, ends[0]), np.full(6, ends[1])
     low[2:5], high[2:5] = 0, 1
-    original = np.clip(np.array(original), low, high)
     original[2:5] = np.eye(3)[int(abs(original[0])) % 3]
     free = np.array(free)
     free[2:5] = free[2]
     sides = np.array([1, -1, 0, 0, 0, 0])
-    box = Box(free, low, high, sides=sides, groups=(np.arange(2, 5),), steps=np.array([0, 0, 0, 0, 0, 1.0]))
+    box = Box(free, low, high, sides=sides, groups=(np.arange(2, 5),), steps=np.array([0, 0, 0, 0, 0, 1.5]))
     before = tf.constant(original[None])
-    point = box.snap(box.hold(tf.constant(np.array(moved)[None]), before), before).numpy()[0]
-    np.testing.assert_array_equal(point[~free], original[~free])
-    assert (point >= low).all()
-    assert (point <= high).all()
-    smallest = np.finfo(np.float64).tiny  # TensorFlow's kernels take what is smaller for 0
-    assert point[0] >= original[0] - smallest
-    assert point[1] <= original[1] + smallest
+    found = box.snap(box.hold(tf.constant(moved[None]), before), before)
+    within, point = box.within(found, before).numpy()[0], found.numpy()[0]
+    assert point.dtype == dtype
+    np.testing.assert_array_equal(point[~free].tobytes(), original[~free].tobytes())
     assert sorted(point[2:5]) == [0, 0, 1]
-    steps = point[5] - original[5]
-    assert abs(steps - round(steps)) < 1e-12
+    exact = point.astype(np.float64)
+    steps = (exact[5] - original[5]) / 1.5
+    assert abs(steps - round(steps)) < 100 * np.finfo(dtype).eps  # of sums and quotients of numbers up to 10
+    inside = (exact >= low) & (exact <= high)
+    grown, shrunk = point[0] >= original[0], point[1] <= original[1]
+    assert grown
+    assert shrunk
+    assert within == (inside | ~free).all()
+    # Each feature that has a value inside its limits is there.
+    possible = [original[0] <= high[0], original[1] >= low[1], True, True, True]
+    lattice = original[5] + 1.5 * np.arange(-15, 16)
+    possible.append(bool(((lattice > low[5] + 1e-5) & (lattice < high[5] - 1e-5)).any()))
+    assert inside[free & np.array(possible)].all()
+
+
+def test_held_integers_outside_of_the_bounds_stay():
+    model, x = network(), people()
+    x[:, 5] += 0.3
+    x[::2, 5] = 4.7
+    held, _ = explain(model, x, integers=[5], features=[0, 1], bounds=(-3, 4))
+    np.testing.assert_array_equal(held.counterfactuals[:, 2:], x[:, 2:])
+    assert held.valid.any()
+
+
+def test_what_limits_leave_no_value_is_held_and_not_valid():
+    """No multiple of the step lies within; or a feature that may only grow lies above its bound."""
+    model, x = network(), people()
+    x[:, 0] = 0.3
+    for limits in (
+        {"integers": [0], "bounds": ([0.4, -9, 0, 0, 0, 0], [0.6, 9, 1, 1, 1, 9])},
+        {"monotone": {0: 1}, "bounds": (-9, [0.2, 9, 1, 1, 1, 9])},
+    ):
+        found, _ = explain(model, x, max_iter=50, **limits)
+        np.testing.assert_array_equal(found.counterfactuals[:, 0], x[:, 0])
+        assert not found.valid.any()
+
+
+def test_whole_numbers_of_pertinent_positives_lie_between_baseline_and_sample():
+    model, x = network(), people()
+    x[:, :2] *= 3
+    found = xaicore.get_analyzer("cf.cem_pp(integers=[0, 1])").explain(model, x, "same", verbose=0)
+    after = found.counterfactuals
+    assert (after >= np.minimum(0, x)).all()
+    assert (after <= np.maximum(0, x)).all()
+    steps = (after - x)[:, :2][found.valid & ~found.already]  # a baseline that suffices is returned as it is
+    np.testing.assert_allclose(steps, np.round(steps), atol=1e-5)  # float32 of numbers below 10
+
+
+@pytest.mark.parametrize("optimizer", ["cf.adam", "cf.bfgs"])
+def test_samples_in_the_class_stay_within_bounds_or_not(optimizer):
+    model, x = network(), people()
+    target = model.predict(x, verbose=0).argmax(1)
+    found = xaicore.get_analyzer("cf", optimizer=optimizer, bounds=(-0.1, 0.1)).explain(model, x, target, verbose=0)
+    assert found.already.all()
+    assert found.valid.all()
+    np.testing.assert_array_equal(found.counterfactuals, x)
+    np.testing.assert_array_equal(found.iterations, 0)
 
 
 @pytest.mark.parametrize(

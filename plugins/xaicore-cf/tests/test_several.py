@@ -157,3 +157,33 @@ def test_candidates_have_to_be_plausible_where_that_is_asked_for():
     assert (np.asarray(rare(found.counterfactuals, original=x))[found.valid] <= 4 + 1e-4).all()
     with pytest.raises(InvalidParameter, match="expected a cost of the inputs"):
         xaicore.get_analyzer("cf", plausibility="cf.nll")
+
+
+def test_samples_in_the_class_stay_several_times():
+    model, x = network(), data()
+    found = explain("cf(n=3)", model, x, "same")
+    assert found.already.all()
+    assert found.valid.all()
+    np.testing.assert_array_equal(found.counterfactuals, np.repeat(x[:, None], 3, axis=1))
+    np.testing.assert_array_equal(found.iterations, 0)
+
+
+def test_several_of_discrete_features_are_valid_only_where_they_differ():
+    """Three jobs and no other feature: both of the others turn a row, one of them, or none."""
+    model, x = network(2), data(40)
+    kernel, *rest = model.get_weights()
+    model.set_weights([kernel * np.array([0.2, 0.2, 1, 1, 1])[:, None], *rest])  # so that the job says more
+    x[:, 2:] = np.eye(3)[np.random.default_rng(0).integers(3, size=40)]
+    found = explain("cf(n=2, noise=0.7, starts=4)", model, x, "other", features=[2, 3, 4], categories=[[2, 3, 4]])
+    ways = np.zeros(40, int)
+    before = model.predict(x, verbose=0).argmax(1)
+    for job in np.eye(3, dtype=np.float32):
+        tried = x.copy()
+        tried[:, 2:] = job
+        ways += model.predict(tried, verbose=0).argmax(1) != before
+    assert (ways == 2).sum() > 2
+    assert (ways == 1).sum() > 2
+    distinct = (found.counterfactuals[:, 0] != found.counterfactuals[:, 1]).any(1)
+    assert not found.valid[~distinct].all(1).any()
+    assert (found.valid.sum(1) <= ways).all()
+    assert found.valid.all(1)[ways == 2].mean() >= 0.5  # a search, and no list of all

@@ -103,8 +103,7 @@ def test_a_probability_to_reach_that_is_not_predicted():
     )
     p = np.asarray(model(found.counterfactuals))[np.arange(10), target]  # `predict` would round to float32
     assert found.valid.all()
-    assert (p >= 0.35 - 1e-12).all()
-    assert (p < 0.4).all()
+    assert (np.abs(p - 0.4) <= 0.05 + 1e-12).all()
     np.testing.assert_allclose(found.outputs[np.arange(10), target], p, rtol=1e-9)
 
 
@@ -220,3 +219,39 @@ def test_probabilities_of_a_model_without_a_head_are_said_to_be_that():
     np.testing.assert_allclose(found.distance, (np.abs(lead) + 1e-3) ** 2 / (w @ w), rtol=NEAR)
     with pytest.raises(InvalidParameter, match="leave outputs_are away"):
         explain("cf(outputs_are='probabilities')", model, x, target)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.4, 0.8])
+@pytest.mark.parametrize("form", ["{}", "2*{}", "cf.regularized(penalize_input=cf.dummy, penalize_output={})"])
+def test_a_probability_is_reached_from_below_and_from_above(value, form):
+    """Within 0.05 where nothing is said, whatever the cost is a part of; and near to the end where it is reached."""
+    model, x = network(), data()
+    target = np.where(np.arange(10) % 2, logits(model, x).argmax(1), logits(model, x).argmin(1))
+    before = np.asarray(model(x))[np.arange(10), target]
+    prediction = form.format(f"cf.squared_error(value={value})")
+    found = explain("cf(optimizer=cf.adam(epsilon=1e-16))", model, x, target, prediction=prediction)
+    p = np.asarray(model(found.counterfactuals))[np.arange(10), target]
+    assert found.valid.all()
+    assert (np.abs(p - value) <= 0.05 + 1e-12).all()
+    np.testing.assert_array_equal(found.already, np.abs(before - value) <= 0.05)
+    assert (before < value - 0.05).any() or (before > value + 0.05).any()
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax", None])
+@pytest.mark.parametrize("optimizer", ["cf.adam", "cf.bfgs"])
+def test_an_interval_is_one_of_the_outputs_of_the_model(activation, optimizer):
+    """Whatever its head, and with a factor: what the model returns lies within."""
+    units = 2 if activation == "softmax" else 1
+    model, x = network(units, activation), data()
+    target = 1 if units == 2 else None
+    found = explain("cf(prediction=2*cf.interval(low=0.3, high=0.4))", model, x, target, optimizer=optimizer)
+    y = np.asarray(model(found.counterfactuals))[:, -1]
+    assert found.valid.all()
+    assert ((y >= 0.3 - 1e-12) & (y <= 0.4 + 1e-12)).all()
+    before = np.asarray(model(x))[:, -1]
+    assert ((before < 0.3) | (before > 0.4)).sum() > 5
+
+
+def test_an_interval_and_a_class_do_not_add_up():
+    with pytest.raises(InvalidParameter, match="do not add up"):
+        xaicore.get_analyzer("cf(prediction=cf.interval(low=1) + cf.nll)")

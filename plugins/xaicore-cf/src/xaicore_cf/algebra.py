@@ -36,6 +36,11 @@ class WeightedSum(Cost):
             raise InvalidParameter(f"Given a sum of {len(self.terms)} costs; expected at least two, cost + cost.")
 
     @property
+    def parts(self) -> tuple[CostFunction, ...]:
+        """What it is made of."""
+        return self.terms
+
+    @property
     def reads(self) -> frozenset[str]:
         """What any of the terms depends on."""
         return frozenset().union(*(reads(term) for term in self.terms))
@@ -65,6 +70,11 @@ class Weighted(Cost):
 
     factor: float = attrs.field(converter=real(minimum=0))
     term: CostFunction = part("cost")
+
+    @property
+    def parts(self) -> tuple[CostFunction, ...]:
+        """What it is made of."""
+        return (self.term,)
 
     @property
     def reads(self) -> frozenset[str]:
@@ -104,6 +114,11 @@ class Regularized(Cost):
     penalize_input: CostFunction = part("cost", factory=L1)
     penalize_output: CostFunction = part("cost", factory=NegativeLogLikelihood)
     C: float = attrs.field(default=1.0, converter=real(minimum=0))
+
+    @property
+    def parts(self) -> tuple[CostFunction, ...]:
+        """What it is made of."""
+        return (self.penalize_input, self.penalize_output)
 
     @property
     def reads(self) -> frozenset[str]:

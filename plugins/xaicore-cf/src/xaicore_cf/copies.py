@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from xaicore.protocols import Tensors
     from xaicore_cf.box import Box
     from xaicore_cf.counterfactual import Counterfactual
+    from xaicore_cf.judge import Judge
 
 
 class Copies(NamedTuple):
@@ -78,22 +79,27 @@ def spread(settings: Counterfactual, x: tf.Tensor, index: tf.Tensor, baseline: t
     return Given(*rows, weights)
 
 
-def start(settings: Counterfactual, given: Given, box: Box, ids: tf.Tensor) -> Copies:
-    """Return the copies before the first iteration, inside the box."""
+def start(judge: Judge, given: Given, already: tf.Tensor, ids: tf.Tensor) -> Copies:
+    """Return the copies before the first iteration, inside the box; those of samples that are there leave at once.
+
+    already: bool (batch,), which samples will do as they are.  ids: (batch,).
+    """
     import tensorflow as tf
 
-    x = box.hold(_scattered(settings, given.original, ids), given.original, given.baseline)
+    settings, origin = judge.settings, given.origin(judge.box)
+    x = judge.box.hold(_scattered(settings, given.original, ids), given.original, given.baseline)
     weight = given.weight
     never = tf.fill(tf.shape(weight), tf.constant(float("inf"), x.dtype))
     none = tf.zeros_like(weight, tf.int32)
+    done = tf.repeat(already, settings.copies)
     return Copies(
         x=x,
-        kept=x,
-        distance=never,
+        kept=tf.where(done[:, None], origin, x),
+        distance=tf.where(done, tf.zeros_like(weight), never),
         effort=never,
         weight=weight,
         found=weight,
-        scale=tf.ones_like(weight),
+        scale=tf.where(done, tf.zeros_like(weight), tf.ones_like(weight)),
         inside=tf.zeros_like(weight, tf.bool),
         left=none,
         since=none,
@@ -140,7 +146,7 @@ def best(copies: Copies, count: int, n: int = 1) -> Best:
 
     distance = by_sample(copies.distance)[:, :, 0]  # the same for the n that go together
     valid = tf.reduce_any(tf.math.is_finite(distance), axis=1)
-    effort = by_sample(copies.effort)[:, :, 0]
+    effort = tf.reduce_mean(by_sample(copies.effort), axis=2)
     chosen = tf.where(valid, tf.argmin(distance, axis=1), tf.argmin(effort, axis=1))
     kept = tf.gather(by_sample(copies.kept), chosen, batch_dims=1)
     weight = tf.gather(by_sample(copies.found)[:, :, 0], chosen, batch_dims=1)

@@ -15,6 +15,7 @@ gets the outputs as they are: see ``xaicore_cf.outcomes``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import attrs
@@ -145,9 +146,18 @@ class L2(Cost):
         return tf.reduce_sum(tf.square(flat(x - known.original)), axis=1)
 
 
-def reads(cost: CostFunction) -> frozenset[str]:
-    """Return what a cost depends on; both where it does not tell."""
-    return getattr(cost, "reads", INPUTS | OUTPUTS)
+def reads(cost: CostFunction, unsaid: frozenset[str] = INPUTS | OUTPUTS) -> frozenset[str]:
+    """Return what a cost depends on; ``unsaid`` for a part that does not tell."""
+    return frozenset().union(*(getattr(one, "reads", unsaid) for one in leaves(cost)))
+
+
+def leaves(cost: CostFunction) -> Iterator[CostFunction]:
+    """Yield what a cost is made of: the costs in its ``parts``, and in theirs; a cost without parts is one."""
+    parts = getattr(cost, "parts", ())
+    if not parts:
+        yield cost
+    for part in parts:
+        yield from leaves(part)
 
 
 def kink(cost: CostFunction, x: tf.Tensor) -> tf.Tensor | None:

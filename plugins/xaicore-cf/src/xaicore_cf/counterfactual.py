@@ -14,7 +14,7 @@ from xaicore.errors import InvalidParameter
 from xaicore.values import Array, choice, flag, integer, numeric_or_array, optional, real
 from xaicore_cf import features as said
 from xaicore_cf.classes import other, require_class, same
-from xaicore_cf.costs import INPUTS, L2, reads
+from xaicore_cf.costs import INPUTS, L2, leaves, reads
 from xaicore_cf.data import samples
 from xaicore_cf.errors import CounterfactualNotFound
 from xaicore_cf.host import is_hosted
@@ -64,7 +64,8 @@ class Counterfactual(AnalyzerBase):
     The result: ``attributions`` = counterfactual - x (pertinent positives: - baseline), ``scores`` the target's score
     at x, and of every sample ``counterfactuals`` (like x; of a model with several inputs ``counterfactuals_<input>``),
     ``outputs`` (what the model predicts for them), ``valid`` (where it is False the candidate of smallest prediction
-    cost is returned), ``already`` (valid before anything changed; it is returned unchanged), ``distance`` (the cost,
+    cost is returned), ``already`` (valid before anything changed, or, of
+    pertinent positives, the baseline is; it is returned unchanged, within bounds or not), ``distance`` (the cost,
     C left out), ``l1`` and ``l2`` (sum of |changes|, root of their sum of squares), ``C`` (in force where it was met),
     ``iterations`` (until the last of its copies left the loop; of the host, how often a copy asked the model).
     With n above 1 these have an axis of n behind the sample's, the nearest first, but for ``already``, ``C`` and
@@ -94,7 +95,8 @@ class Counterfactual(AnalyzerBase):
             end.  None: logits; a black box whose outputs may be either is refused.
         margin: By how much the target's logit has to lead the others, so that rounding in another batch does not turn
             the prediction.
-        tol: The probability of the target may miss 1, or the value to reach, by this much; 1 asks for the prediction.
+        tol: The probability of the target may miss 1, or the value to reach, by this much.  None: the target has to be
+            predicted; a value below 1 may be missed by 0.05.
         patience: How often a copy may leave the class without having come nearer in it; then its steps are halved.
         halvings: After this many a copy is done.
         max_iter: Most iterations.
@@ -136,7 +138,7 @@ class Counterfactual(AnalyzerBase):
     done: Callable[[Any], Any] | None = attrs.field(default=None, converter=_predicate)
     outputs_are: str | None = attrs.field(default=None, converter=optional(choice("logits", "probabilities", "labels")))
     margin: float = attrs.field(default=1e-3, converter=real(minimum=0))
-    tol: float = attrs.field(default=1.0, converter=real(above=0, maximum=1))
+    tol: float | None = attrs.field(default=None, converter=optional(real(above=0, maximum=1)))
     patience: int = attrs.field(default=2, converter=integer(minimum=1))
     halvings: int = attrs.field(default=10, converter=integer(minimum=1))
     max_iter: int = attrs.field(default=1000, converter=integer(minimum=1))
@@ -149,7 +151,7 @@ class Counterfactual(AnalyzerBase):
 
     def __attrs_post_init__(self) -> None:
         """Refuse costs in each other's place, and copies that would be the same."""
-        if reads(self.cost) != INPUTS or getattr(self.cost, "among", False):
+        if reads(self.cost, INPUTS) != INPUTS or getattr(self.cost, "among", False):
             raise InvalidParameter(
                 f"Given cost={self.cost}; expected a cost of the inputs alone, such as cf.l1 or cf.l2."
             )
@@ -157,11 +159,15 @@ class Counterfactual(AnalyzerBase):
             raise InvalidParameter(
                 f"Given prediction={self.prediction}; expected a cost of the outputs, such as cf.nll."
             )
+        if self.numbers and any("outputs" in reads(one) and not hasattr(one, "met") for one in leaves(self.prediction)):
+            raise InvalidParameter(
+                f"Given prediction={self.prediction}; a cost of the output as it is, and one of logits, do not add up."
+            )
         if self.diversity is not None and not getattr(self.diversity, "among", False):
             raise InvalidParameter(
                 f"Given diversity={self.diversity}; expected a cost of several candidates, such as cf.diversity."
             )
-        if self.plausibility is not None and reads(self.plausibility) != INPUTS:
+        if self.plausibility is not None and reads(self.plausibility, INPUTS) != INPUTS:
             raise InvalidParameter(
                 f"Given plausibility={self.plausibility}; expected a cost of the inputs, such as cf.density."
             )
@@ -230,7 +236,7 @@ class Counterfactual(AnalyzerBase):
     @property
     def numbers(self) -> bool:
         """Whether the outputs are numbers as they are, and no logits."""
-        return bool(getattr(self.prediction, "numbers", False))
+        return any(getattr(one, "numbers", False) for one in leaves(self.prediction))
 
     def warn_about(self, explanation: Explanation) -> None:
         """Raise CounterfactualNotFound where that is asked for and a sample has no valid counterfactual."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import attrs
 
-from xaicore.values import choice, integer, real
+from xaicore.values import choice, integer, optional, real
 from xaicore_cf.costs import Named
 from xaicore_cf.minimize import checked, sloped, valued
 from xaicore_cf.together import MOST, Stopped, Together
@@ -70,6 +70,16 @@ class HostOptimizer(Named):
         import tensorflow as tf
 
         begin, free = checked(loss, x, tol, max_iter, grad_mask)
+        if valued(loss, tf.reshape(begin, [begin.shape[0], -1]), begin.shape.as_list()).shape.rank == 0:
+            # One problem over all rows: what one row does changes the loss of the others.
+            found = self.minimize(
+                lambda z: tf.reshape(loss(z[0]), [1]),
+                begin[None],
+                tol=tol,
+                max_iter=max_iter,
+                grad_mask=tf.reshape(free, begin.shape)[None],
+            )
+            return found[0]
         flat = tf.reshape(begin, [begin.shape[0], -1])
         best, least = flat.numpy().copy(), np.full(begin.shape[0], np.inf)
         shape = begin.shape.as_list()
@@ -189,19 +199,21 @@ class Evolution(HostOptimizer):
         population: How many, at least 5.
         F: Factor on differences, in (0, 2].
         CR: Share of features that change, in (0, 1].
-        scale: Standard deviation of the first population around x, in units of the input.
+        scale: Standard deviation of the first population around x, in units of the input, or in those of the value of a
+            feature where that is larger than 1.
         patience: Generations without an improvement by 1e-4 of the best after which a row stops.
-        seed: With the sample's id it fixes all random numbers.
+        seed: With the sample's id it fixes all random numbers.  None: the search's; 0 alone.
     """
 
     uses_gradient: ClassVar[bool] = False
+    weightless: ClassVar[bool] = True  # it compares distances, and C means nothing to it
 
     population: int = attrs.field(default=30, converter=integer(minimum=5))
     F: float = attrs.field(default=0.6, converter=real(above=0, maximum=2))
     CR: float = attrs.field(default=0.9, converter=real(above=0, maximum=1))
     scale: float = attrs.field(default=1.0, converter=real(above=0))
     patience: int = attrs.field(default=50, converter=integer(minimum=1))
-    seed: int = attrs.field(default=0, converter=integer(minimum=0))
+    seed: int | None = attrs.field(default=None, converter=optional(integer(minimum=0)))
 
     def solve(self, ask: Ask, x: np.ndarray, free: np.ndarray, ids: np.ndarray, max_iter: int, tol: float) -> None:  # noqa: ARG002  # optimizers have one signature
         """See ``HostOptimizer.solve``; max_iter counts generations."""
@@ -210,8 +222,9 @@ class Evolution(HostOptimizer):
         rows, count = np.arange(len(x)), self.population
         # A generator per row, so that a row's numbers do not hang on the others; copies of a sample differ.
         nth = np.array([int((ids[:k] == ids[k]).sum()) for k in range(len(ids))])
-        random = [np.random.default_rng([self.seed, int(i), int(k)]) for i, k in zip(ids, nth, strict=True)]
-        crowd = np.stack([x[r] + self.scale * g.normal(size=(count, x.shape[1])) for r, g in enumerate(random)])
+        random = [np.random.default_rng([self.seed or 0, int(i), int(k)]) for i, k in zip(ids, nth, strict=True)]
+        wide = self.scale * np.maximum(np.abs(x), 1)
+        crowd = np.stack([x[r] + wide[r] * g.normal(size=(count, x.shape[1])) for r, g in enumerate(random)])
         crowd[:, 0] = x
         crowd = np.where(free[:, None], crowd, x[:, None]).astype(x.dtype)
         rank = _ranks(_asked(ask, rows, crowd), count)

@@ -1,7 +1,8 @@
-"""The search with an optimizer of the host: a fixed C per copy, every point that is asked for judged and remembered."""
+"""The search with an optimizer of the host: C per copy, every point that is asked for judged and remembered."""
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import attrs
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # Rows are filled up to a multiple of this; see ``xaicore_cf.search``.
 _LANES = 16
+# How often C is divided by ten for the copies that have met nothing valid; the paper's weight grows likewise.
+_TENFOLD = 8
 # Halvings between the sample and the nearest valid point met: 2^-20 of the way is below what float32 tells apart.
 _HALVINGS = 20
 
@@ -46,17 +49,36 @@ class HostSearch:
         import numpy as np
         import tensorflow as tf
 
-        box, settings = self.judge.box, self.judge.settings
-        x = copies.x.numpy()
-        met = _Met(self.judged, Given(*(one.numpy() for one in given)), x)
-        free = np.ones(x.shape, bool) if box.free is None else np.broadcast_to(box.free, x.shape)
-        settings.optimizer.solve(met.ask, x, free, np.repeat(ids.numpy(), settings.copies), settings.max_iter, 0.0)
+        settings, active = self.judge.settings, np.flatnonzero(copies.scale.numpy() > 0)
+        if not len(active):
+            return copies
+        x, keys = copies.x.numpy()[active], np.repeat(ids.numpy(), settings.copies)[active]
+        met = _Met(self.judged, Given(*(one.numpy()[active] for one in given)), x)
+        free = np.ones(x.shape, bool) if self.judge.box.free is None else np.broadcast_to(self.judge.box.free, x.shape)
+        optimizer = settings.optimizer
+        if getattr(optimizer, "seed", 0) is None:
+            optimizer = attrs.evolve(optimizer, seed=settings.seed)
+        for _ in range(_TENFOLD):
+            left = np.flatnonzero(np.isinf(met.distance))
+            if not len(left):
+                break
+            of = functools.partial(lambda left, rows, points: met.ask(left[rows], points), left)
+            optimizer.solve(of, x[left], free[left], keys[left], settings.max_iter, 0.0)
+            if getattr(optimizer, "weightless", False):
+                break
+            met.overshoot()
+            met.lighten()
         met.halve()
+
+        def back(every: tf.Tensor, some: np.ndarray) -> tf.Tensor:
+            return tf.tensor_scatter_nd_update(every, active[:, None], some)
+
         return copies._replace(
-            kept=tf.constant(met.best),
-            distance=tf.constant(met.distance),
-            effort=tf.constant(met.effort),
-            steps=tf.constant(met.steps),
+            kept=back(copies.kept, met.best),
+            distance=back(copies.distance, met.distance),
+            effort=back(copies.effort, met.effort),
+            steps=back(copies.steps, met.steps),
+            found=back(copies.found, met.found),
         )
 
     def _judged(self, x: tf.Tensor, given: Given) -> tuple[tf.Tensor, Verdict]:
@@ -64,8 +86,8 @@ class HostSearch:
 
         box = self.judge.box
         inside = box.hold(x, given.original, given.baseline)
-        point = box.snap(inside, given.original)
-        verdict = self.judge(point, given)
+        point = box.snap(inside, given.original, given.baseline)
+        verdict = self.judge(point, given, inside)
         slope = box.freed(given.weight[:, None] * verdict.near + verdict.far)
         # Beyond a bound nothing changes, which is what an optimizer without bounds has to be told.
         slope = tf.where(inside == x, slope, tf.zeros_like(slope))
@@ -84,6 +106,7 @@ class _Met:
         self.distance = np.full(len(x), np.inf, x.dtype)
         self.effort = np.full(len(x), np.inf, x.dtype)
         self.steps = np.zeros(len(x), np.int32)
+        self.found = given.weight.copy()
         self._optimum, self._least = x.copy(), np.full(len(x), np.inf, x.dtype)  # of the objective, where valid
 
     def ask(self, rows: np.ndarray, points: np.ndarray) -> Said:
@@ -111,6 +134,29 @@ class _Met:
             self.best[row], self.distance[row] = point, distance
         elif np.isinf(self.distance[row]) and effort < self.effort[row]:
             self.best[row], self.effort[row] = point, effort
+
+    def overshoot(self) -> None:
+        """Look behind the best points of copies that have met nothing valid: seen from the sample, ever farther.
+
+        Where the prediction cost is 0 inside of a set and smooth at its end, as that of an interval, optimizers come as
+        near to the set as one likes, and not into it.
+        """
+        import numpy as np
+
+        for k in range(_HALVINGS, 0, -1):
+            rows = np.flatnonzero(np.isinf(self.distance))
+            if not len(rows):
+                return
+            begin, end = self._begin[rows].astype(np.float64), self.best[rows].astype(np.float64)
+            self.ask(rows, begin + (1 + 2.0**-k) * (end - begin))
+
+    def lighten(self) -> None:
+        """Take a tenth of C for the copies that have met nothing valid."""
+        import numpy as np
+
+        lost = np.isinf(self.distance)
+        self._given = self._given._replace(weight=np.where(lost, self._given.weight / 10, self._given.weight))
+        self.found = np.where(lost, self._given.weight, self.found)
 
     def halve(self) -> None:
         """Look between where each copy began and two points that it has met.

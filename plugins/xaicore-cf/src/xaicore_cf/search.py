@@ -95,8 +95,8 @@ class Search:
 
     def iterate(self, copies: Copies, given: Given) -> Copies:
         """Return the copies one iteration on: judged where they are, and moved."""
-        point = self.box.snap(copies.x, given.original)
-        verdict = self.judge(point, given)
+        point = self.box.snap(copies.x, given.original, given.baseline)
+        verdict = self.judge(point, given, copies.x)
         slope = copies.weight[:, None] * verdict.near + verdict.far
         weight = self.weighed(copies, given, verdict.valid)
         return self.move(self.keep(copies, point, verdict), given, slope)._replace(weight=weight)
@@ -149,7 +149,7 @@ class Search:
         away = x - origin
         edge = kink(settings.cost, x)
         if edge is not None:
-            edge *= copies.weight[:, None]
+            edge *= copies.weight[:, None] / settings.n  # of n that go together the mean counts
         if getattr(settings.optimizer, "thresholds", False):
             slope = slope if edge is None else slope - tf.sign(away) * edge
             step, state = settings.optimizer.shrink(

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import attrs
 
 from xaicore_cf.algebra import with_data
-from xaicore_cf.box import box_of
 from xaicore_cf.classes import Classes
 from xaicore_cf.copies import best, spread, start
 from xaicore_cf.features import Layout
 from xaicore_cf.host import is_hosted
 from xaicore_cf.hosted import HostSearch
 from xaicore_cf.judge import Judge
-from xaicore_cf.predictions import look_at
-from xaicore_cf.results import result
+from xaicore_cf.limits import box_of
+from xaicore_cf.predictions import look_at, with_head
+from xaicore_cf.results import completed, result
 from xaicore_cf.samples import join
 from xaicore_cf.search import Search
 
@@ -42,11 +42,12 @@ def step_of(settings: Counterfactual, program: Program) -> Step:
     informed = attrs.evolve(settings, cost=with_data(settings.cost, *data), plausibility=rare)
     around = None if settings.pertinent is None else Layout.of(program.graph).spread("baseline", settings.baseline)
     opaque = any(isinstance(node.operation, HostFunction) for node in program.whole.nodes)
+    asked = with_head(program) if settings.numbers else program
     asks = opaque and settings.outputs_are is None and settings.done is None and not settings.numbers
     hosts: dict[Hashable, HostSearch] = {}
 
     def judge_of(classes: Classes, like: Tensors, *, sloped: bool) -> Judge:
-        return Judge(informed, box, look_at(informed, program, classes, like, sloped=sloped))
+        return Judge(informed, box, look_at(informed, asked, classes, like, sloped=sloped))
 
     def step(inputs: Tensors, target: Target, ids: tf.Tensor) -> Attribution:
         import tensorflow as tf
@@ -58,7 +59,10 @@ def step_of(settings: Counterfactual, program: Program) -> Step:
         index = classes.index(target, outputs)
         baseline = None if around is None else tf.zeros_like(x) + tf.constant(np.asarray(around), x.dtype)
         given = spread(informed, x, index, baseline)
-        copies = start(informed, given, box, ids)
+        judge = judge_of(classes, inputs, sloped=False)
+        once = spread(attrs.evolve(informed, C=1.0, starts=1, n=1), x, index, baseline)
+        already = judge.settled(once)
+        copies = start(judge, given, already, ids)
         if is_hosted(settings.optimizer):
             # Shapes and dtypes alone: what is compiled for one batch serves the others.
             like = tuple(tf.TensorSpec((None, *one.shape[1:]), one.dtype) for one in inputs)
@@ -68,8 +72,11 @@ def step_of(settings: Counterfactual, program: Program) -> Step:
             found = hosts[key].run(copies, given, ids)
         else:
             found = Search(judge_of(classes, inputs, sloped=True)).run(copies, given)
+        kept = best(found, settings.copies, settings.n)
+        if settings.n > 1:
+            most = spread(attrs.evolve(informed, C=1.0, starts=1, n=settings.copies + settings.n), x, index, baseline)
+            kept = completed(judge, kept, found, most)
         of_sample = spread(attrs.evolve(informed, C=1.0, starts=1), x, index, baseline)
-        judge = judge_of(classes, inputs, sloped=False)
-        return result(judge, program, best(found, settings.copies, settings.n), of_sample, inputs, target(outputs))
+        return result(judge, program, kept, of_sample, inputs, scores=target(outputs), already=already)
 
     return step
