@@ -32,7 +32,7 @@ def xaicore_layer_readers() -> Mapping[str, object]:  # type: ignore[empty-body]
     """Return how to read layers: class path ``module:Class`` -> a function from the layer to its AffineForm.
 
     The function, or its import path as text; it is called inside the trace (``xaicore.inspect.affine``).  Or, for a
-    layer that has no affine form, the kind of operation that rules shall take it for: "activation", "sum", "rescaling", ...
+    layer that has no affine form, the kind of operation that rules shall take it for: "activation", "sum", ...
     """
 
 

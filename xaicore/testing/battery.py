@@ -84,9 +84,17 @@ def _models(expression: str) -> tuple[Callable[[], keras.Model], ...]:
 
 
 def _takes(expression: str, model: keras.Model) -> bool:
+    errors = xaicore.errors
     try:
-        _analyzer(expression, model).plan(model)
-    except (xaicore.errors.InvalidParameter, xaicore.errors.UnknownSite):
+        analyzer = _analyzer(expression, model)
+        analyzer.plan(model)
+        if hasattr(analyzer, "filters"):  # which see what they are given when it is there
+            analyzer.explain(model, inputs_of(model, 1), target=1, verbose=0)
+    except errors.RuleTaken:
+        if "(" not in expression:  # a name sets no rule that another takes the place of; who composes may
+            raise
+        return False
+    except (errors.InvalidParameter, errors.UnknownSite, errors.RuleNeverMet):
         return False
     return True
 

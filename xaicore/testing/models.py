@@ -55,10 +55,9 @@ def pooled() -> keras.Model:
 
 
 def gated() -> keras.Model:
-    """Attention, a gate, layer normalisation and sums: operations of several inputs, without a kernel of their own."""
+    """Products, a gate, layer normalisation and a sum: operations of several inputs, without a kernel of their own."""
     x = keras.Input((6, 4), name="series")
     y = layers.LayerNormalization(name="norm")(x)
-    y = layers.MultiHeadAttention(2, 3, name="attention")(y, y)
     y = layers.Multiply(name="gate")([y, layers.Dense(4, activation="sigmoid", name="open")(x)])
     y = layers.Dot(axes=2, name="products")([x, layers.Add(name="add")([x, y])])
     y = layers.Dense(5, activation="relu", name="dense")(layers.GlobalAveragePooling1D(name="pool")(y))
@@ -67,7 +66,7 @@ def gated() -> keras.Model:
 
 MODELS: Mapping[str, Callable[[], keras.Model]] = {"convolutional": convolutional, "two_towers": two_towers}
 # For what refuses all of the above.
-SPECIAL: Mapping[str, Callable[[], keras.Model]] = {"pooled": pooled}
+SPECIAL: Mapping[str, Callable[[], keras.Model]] = {"pooled": pooled, "gated": gated}
 
 
 def inputs_of(model: keras.Model, batch: int, seed: int = 1) -> object:
