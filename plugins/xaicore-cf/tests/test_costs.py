@@ -10,6 +10,7 @@ import xaicore
 from xaicore.errors import InvalidParameter
 from xaicore_cf.algebra import Weighted, WeightedSum
 from xaicore_cf.costs import L1
+from xaicore_cf.errors import NoDeviation
 
 MAD = np.array([0.5, 1.0, 2.0, 4.0])
 X, ORIGINAL = np.random.default_rng(0).normal(size=(2, 5, 4))
@@ -99,9 +100,10 @@ def test_gradients_of_costs_of_data_are_finite_differences(name):
 def test_a_feature_without_deviation_weighs_one_and_is_named():
     data = DATA.copy()
     data[:, 2] = 7.0
-    cost = xaicore.get_cost("cf.lmad", reference=data)
+    with pytest.warns(NoDeviation, match="1 features"):
+        cost = xaicore.get_cost("cf.lmad", reference=data)
     assert cost.without == (2,)
-    assert cost.mad[2] == 1
+    assert cost.deviations[2] == 1
 
 
 @pytest.mark.parametrize(
@@ -224,3 +226,68 @@ def test_the_kink_of_a_sum_is_the_sum_of_kinks():
 def test_what_is_no_cost(make, message):
     with pytest.raises(InvalidParameter, match=message):
         make()
+
+
+def test_costs_add_up_in_python():
+    """As in text: sums, multiples by numbers of Python and NumPy, on both sides, and ``sum``."""
+    l1, l2, nll = (xaicore.get_cost(name) for name in ("cf.l1", "cf.l2", "cf.nll"))
+    assert l1 + 2 * l2 == xaicore.get_cost("cf.l1 + 2*cf.l2")
+    for two in (2, 2.0, np.float32(2), np.float64(2), np.int64(2)):
+        assert two * l1 == l1 * two == xaicore.get_cost("2*cf.l1")
+    assert sum([l1, l2, nll]) == xaicore.get_cost("cf.l1 + cf.l2 + cf.nll")
+    total = np.asarray((0.5 * l1 + l2 * 3)(X, original=ORIGINAL))
+    np.testing.assert_allclose(total, 0.5 * np.abs(X - ORIGINAL).sum(1) + 3 * ((X - ORIGINAL) ** 2).sum(1), rtol=1e-12)
+    with pytest.raises(InvalidParameter):
+        -1 * l1
+    for wrong in ("text", None, 3, [1.0]):
+        with pytest.raises(TypeError):
+            l1 + wrong
+    for wrong in ("text", None, l2):
+        with pytest.raises(TypeError):
+            l1 * wrong
+
+
+def test_deviations_that_are_given():
+    """A deviation of 0 counts as 1, and is told; data and deviations at the same time are refused, and what is none."""
+    away = np.abs(X - ORIGINAL)
+    cost = xaicore.get_cost("cf.lmad(mad=[0.5, 1.0, 2.0, 4.0])")
+    np.testing.assert_allclose(cost(X, original=ORIGINAL), (away / MAD).sum(1), rtol=1e-12)
+    mean = xaicore.get_cost("cf.lmad(mad=[0.5, 1.0, 2.0, 4.0], mean=True)")
+    np.testing.assert_allclose(mean(X, original=ORIGINAL), (away / MAD).mean(1), rtol=1e-12)
+    with pytest.warns(NoDeviation, match=r"deviation of 0 \(1\)"):
+        cost = xaicore.get_cost("cf.lmad", mad=np.array([0.5, 0.0, 2.0, 4.0]))
+    np.testing.assert_allclose(cost(X, original=ORIGINAL), (away / [0.5, 1.0, 2.0, 4.0]).sum(1), rtol=1e-12)
+    with pytest.raises(InvalidParameter, match="one of them"):
+        xaicore.get_cost("cf.lmad(mad=1.0)", reference=DATA)
+    with pytest.raises(InvalidParameter, match="at least 0"):
+        xaicore.get_cost("cf.lmad(mad=-1.0)")
+
+
+def test_data_without_numbers_are_refused():
+    broken = np.where(np.eye(12, 4) > 0, np.nan, DATA)
+    for name in ("cf.lmad", "cf.density", "cf.mahalanobis"):
+        with pytest.raises(InvalidParameter, match="NaN"):
+            xaicore.get_cost(name, reference=broken)
+
+
+class Chebyshev:
+    """A third party's cost: the protocol and nothing else."""
+
+    def __call__(self, x, *, original, outputs, target):
+        return tf.reduce_max(tf.abs(x - original), axis=1)
+
+
+def test_a_cost_that_only_has_the_protocol_is_one_of_the_inputs_where_those_are_asked_for():
+    """In the place of ``cost=``, alone and in a sum: the nearest in the largest change moves all features alike."""
+    import keras
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.set_weights([np.array([[1, -1], [2, 0], [0, 1], [1, 0]], "float32"), np.zeros(2, "float32")])
+    x = np.array([[-1.0, -1, 1, -1], [-2, 0, 0, 0]], np.float32)
+    w = np.array([2.0, 2, -1, 1])
+    for cost in (Chebyshev(), xaicore.get_cost("cf.dummy") + 1.0 * xaicore.get_cost("cf.dummy") + Chebyshev()):
+        found = xaicore.get_analyzer("cf", cost=cost).explain(model, x, 0, verbose=0)
+        assert found.valid.all()
+        need = (1e-3 - x @ w) / np.abs(w).sum()
+        assert (found.distance >= need * (1 - 1e-5)).all()  # float32
+        assert (found.distance <= 2 * need).all()  # its gradient moves one feature at a time

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -62,6 +63,13 @@ class WeightedSum(Cost):
 
         slopes = [slope for slope in (kink(term, x) for term in self.terms) if slope is not None]
         return tf.add_n(slopes) if slopes else None
+
+
+def added(first: Any, second: Any) -> Cost:
+    """Return the sum of costs; NotImplemented where one is none."""
+    if not all(callable(one) and not isinstance(one, type) for one in (first, second)):
+        return first if isinstance(second, Real) and second == 0 else NotImplemented
+    return WeightedSum((first, second))
 
 
 @attrs.frozen
@@ -148,7 +156,7 @@ def with_data(cost: CostFunction, reference: object, labels: object) -> CostFunc
     )
     changed = {}
     for name, value in known.items():
-        if name == "reference" and value is None:
+        if name == "reference" and value is None and known.get("mad") is None:
             changed["reference"] = reference
             if "labels" in known and known["labels"] is None:
                 changed["labels"] = labels

@@ -16,6 +16,7 @@ gets the outputs as they are: see ``xaicore_cf.outcomes``.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import attrs
@@ -58,6 +59,27 @@ class Cost(Named):
     """
 
     reads: ClassVar[frozenset[str]] = INPUTS
+    __array_ufunc__ = None  # numbers of NumPy leave `number * cost` to the cost
+
+    def __add__(self, other: Any) -> Cost:
+        """Return the sum of two costs; 0, with which ``sum`` begins, adds nothing."""
+        from xaicore_cf.algebra import added
+
+        return added(self, other)
+
+    def __radd__(self, other: Any) -> Cost:
+        """Return the sum of two costs."""
+        from xaicore_cf.algebra import added
+
+        return self if isinstance(other, Real) and other == 0 else added(other, self)
+
+    def __mul__(self, factor: Any) -> Cost:
+        """Return the cost times a number of at least 0."""
+        from xaicore_cf.algebra import Weighted
+
+        return Weighted(factor, self) if isinstance(factor, Real) else NotImplemented
+
+    __rmul__ = __mul__
 
     def of(self, x: tf.Tensor, known: Known) -> tf.Tensor:
         """Return (batch,)."""

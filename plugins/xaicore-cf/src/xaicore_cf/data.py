@@ -17,6 +17,10 @@ def samples(value: Any) -> Array:
     found = value if isinstance(value, Array) else Array(value)
     if not found.shape or not found.shape[0]:
         raise InvalidParameter(f"Given data of shape {found.shape}; expected samples, (m, *features).")
+    import numpy as np
+
+    if found.data.dtype.kind not in "fiub" or not np.isfinite(found.data).all():
+        raise InvalidParameter("Given data with NaN, infinite numbers, or what is no number; expected finite numbers.")
     return found
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import attrs
 
 from xaicore.errors import InvalidParameter
-from xaicore.values import Array, optional, real
+from xaicore.values import Array, flag, numeric_or_array, optional, real
 from xaicore_cf.costs import L1, L2, Cost, Known, flat
 from xaicore_cf.data import need, samples
+from xaicore_cf.errors import NoDeviation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,17 +83,41 @@ class Lmad(Cost):
     """``sum_i |x_i - original_i| / MAD_i``, the deviations taken from data: Wachter et al. 2017, eq. 4.
 
     ``MAD_i = median_k |X_ki - median_l X_li|``.  A feature that has none, because more than half of the data agree, is
-    weighed by 1, and ``without`` holds its index.
+    weighed by 1, with a warning, and ``without`` holds its index.
 
     Args:
         reference: The data X, (m, *features).  None: those of the search; where it has none, every feature weighs 1,
             as it does when features are measured in their deviations.
+        mad: The deviations themselves, at least 0, one number or one per feature of the flattened sample.
+        mean: Divide by the number of features, as Mothilal et al. 2020 do.
+
+    Raises:
+        InvalidParameter: both data and deviations are given, or a deviation is none.
     """
 
     reference: Array | None = attrs.field(default=None, converter=optional(samples))
+    mad: float | Array | None = attrs.field(default=None, converter=optional(numeric_or_array))
+    mean: bool = attrs.field(default=False, converter=flag)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what is no deviation, and tell of those that are 0."""
+        import numpy as np
+
+        if self.mad is not None and self.reference is not None:
+            raise InvalidParameter("Given reference= and mad=; expected one of them: the deviations are those of data.")
+        found = self._deviations()
+        if not np.isfinite(found).all() or (found < 0).any():
+            raise InvalidParameter(f"Given mad={found.min():g} somewhere; expected finite numbers of at least 0.")
+        if self.without:
+            shown = ", ".join(map(str, self.without[:8]))
+            warnings.warn(
+                f"{len(self.without)} features have a deviation of 0 ({shown}); a change of 1 in them counts as one.",
+                NoDeviation,
+                stacklevel=2,
+            )
 
     @property
-    def mad(self) -> np.ndarray:
+    def deviations(self) -> np.ndarray:
         """The deviation of each feature, in the order of the flattened sample; 1 where there is none."""
         import numpy as np
 
@@ -109,17 +135,24 @@ class Lmad(Cost):
         import numpy as np
 
         if self.reference is None:
-            return np.ones(1)
+            return np.ones(1) if self.mad is None else np.asarray(self.mad, np.float64).reshape(-1)
         rows = self.reference.data.reshape(self.reference.shape[0], -1).astype(np.float64)
         return np.median(np.abs(rows - np.median(rows, axis=0)), axis=0)
 
+    def _norm(self, x: tf.Tensor) -> L1:
+        """Return the norm that this is for x."""
+        count = flat(x).shape[1] if self.mean else 1
+        if count is None:
+            raise InvalidParameter("Given mean=True for samples of any length; expected a fixed number of features.")
+        return L1(mad=self.deviations * count)
+
     def of(self, x: tf.Tensor, known: Known) -> tf.Tensor:
         """Return (batch,)."""
-        return L1(mad=self.mad).of(x, known)
+        return self._norm(x).of(x, known)
 
     def kink(self, x: tf.Tensor) -> tf.Tensor:
         """Return 1 / MAD, like x."""
-        return L1(mad=self.mad).kink(x)
+        return self._norm(x).kink(x)
 
 
 @attrs.frozen

@@ -26,6 +26,10 @@ class UnknownFeature(NameMistake, KeyError):
     """A feature that was named is none of the sample's."""
 
 
+class NoDeviation(UserWarning):
+    """A feature has no deviation to be measured in, and is measured in units of the input."""
+
+
 class CostIncomplete(InputMistake, TypeError):
     """A cost was called alone, without what it reads."""
 

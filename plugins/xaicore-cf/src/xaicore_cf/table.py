@@ -66,7 +66,7 @@ _SEARCHES: dict[str, Declaration] = {
         "analyzer",
         _COUNTERFACTUAL,
         preset={
-            "cost": "0.5*cf.lmad",
+            "cost": "0.5*cf.lmad(mean=True)",
             "prediction": "cf.hinge",
             "optimizer": "cf.adam(learning_rate=0.05)",
             "C": 1.0,
