@@ -81,8 +81,7 @@ def deep_twin(operation: keras.Operation, changes: Changes | None = None) -> Twi
             return value
         return found if changed else value
 
-    def _node(node: Any) -> Any:
-        """Return a node of a nested model that calls the twin."""
+    def _node(node: Any) -> Any:  # of a nested model
         made = object.__new__(type(node))
         made.__dict__.update(node.__dict__)
         made.operation = None if node.operation is None else copied(node.operation)
