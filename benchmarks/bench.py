@@ -35,6 +35,7 @@ BUDGETS = {
     "lrp.wsquare": 1.15,
     "lrp.flat": 1.15,
     "lrp.zplus": 1.6,
+    "lrp.gamma": 1.6,
     "lrp.composite(conv=lrp.alpha1beta0, input=lrp.flat)": 2.0,
 }
 SINGLE = (*BUDGETS, "lrp.alpha2beta1")
