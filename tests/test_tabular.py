@@ -133,13 +133,76 @@ def test_counterfactuals_as_a_table():
     pytest.importorskip("pandas")
     frame = counterfactuals().to_frame(COLUMNS)
     assert frame.to_dict("records") == [
-        {"sample": 7, "feature": "age", "before": 17.0, "after": 53.5},
-        {"sample": 7, "feature": "job", "before": "driver", "after": "clerk"},
+        {"sample": 7, "feature": "age", "before": 17.0, "after": 53.5, "valid": True},
+        {"sample": 7, "feature": "job", "before": "driver", "after": "clerk", "valid": True},
     ]
     plain = counterfactuals().to_frame(["a", "b", "c", "d", "e"])
     assert plain["feature"].tolist() == ["a", "c", "d"]
     assert plain["after"].tolist() == [0.5, 1.0, 0.0]
     assert counterfactuals(several=True).to_frame()["counterfactual"].tolist() == [0, 0, 0]
+
+
+def test_tables_say_what_is_valid_and_start_from_the_samples():
+    """Changes that are counted from somewhere else, a baseline, leave what was before alone."""
+    pytest.importorskip("pandas")
+    found = counterfactuals()
+    extras = dict(found.extras) | {"valid": np.array([False, True]), "originals": COLUMNS.encode(ROWS)}
+    frame = Explanation(found["counterfactuals"], np.zeros(2), extras=extras).to_frame(COLUMNS)
+    assert frame["valid"].tolist() == [False, False]
+    assert frame["before"].tolist() == [17.0, "driver"]
+
+
+def test_whole_numbers_of_any_size_come_back_and_change():
+    """float32 tells 1234567 from 1234568; a sixth digit is not all."""
+    wide = Columns([Column("income", low=0, high=2_000_000, integer=True)])
+    rows = [{"income": 1_234_567}, {"income": 1_234_568}]
+    before, after = wide.decode(wide.encode(rows))
+    assert before == rows[0]
+    assert after == rows[1]
+    assert len(changes([before], [after])) == 1
+
+
+def test_tables_of_another_width_or_kind():
+    with pytest.raises(InvalidArgument, match=r"expected \(batch, 5\)"):
+        COLUMNS.decode(np.zeros((2, 4)))
+    with pytest.raises(InvalidArgument, match="to_dict"):
+        COLUMNS.encode({"age": [17]})
+    frames = pytest.importorskip("pandas")
+    with pytest.raises(InvalidArgument, match="DataFrame"):
+        COLUMNS.encode(frames.DataFrame(ROWS))
+
+
+def test_columns_of_one_name_in_a_file(tmp_path):
+    (tmp_path / "rows.csv").write_text("age,job,age\n1,clerk,2\n")
+    with pytest.raises(UnreadableInput, match="several columns called 'age'"):
+        read_table(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize(
+    ("features", "kept"),
+    [([0, 2, 3], 1), ([0, 1], 0), (["job"], 1), (["age", 3], 1), (np.array([1, 0, 1, 1, 0], bool), 1), (["age"], 0)],
+)
+def test_categories_that_may_change_are_told_however_features_are_said(features, kept):
+    from xaicore.cli.tables import told
+    from xaicore.registry import get_analyzer
+
+    pytest.importorskip("xaicore_cf")
+    assert len(told(get_analyzer("cf", features=features), COLUMNS).categories) == kept
+
+
+def test_the_file_of_changes_says_all():
+    """A row for each change, one for each counterfactual without any, and whether it is valid."""
+    from xaicore.cli.tables import as_csv, changed
+
+    found = counterfactuals()
+    extras = dict(found.extras) | {"valid": np.array([True, False]), "already": np.array([False, False])}
+    text = as_csv(changed(Explanation(found.attributions, np.zeros(2), extras=extras), COLUMNS)).decode()
+    assert text.splitlines() == [
+        "sample,counterfactual,valid,already,feature,before,after",
+        "0,0,True,False,age,17.0,53.5",
+        "0,0,True,False,job,driver,clerk",
+        "1,0,False,False,,,",
+    ]
 
 
 def test_attributions_as_a_table():

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from xaicore.errors import InvalidArgument, PackageMissing
 from xaicore.tabular import Columns, changes
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from xaicore.explanation import Explanation
@@ -38,14 +39,36 @@ def to_frame(explanation: Explanation, names: Sequence[str] | Columns | None = N
         return pd.DataFrame(rows, columns=["sample", "feature", "attribution"])
     after = explanation["counterfactuals"]
     after = after.reshape(len(explanation), -1, attributions.shape[1])
-    before = after[:, 0] - attributions
+    before = before_of(explanation)
+    valid = np.reshape(explanation.extras.get("valid", np.ones(after.shape[:2], bool)), after.shape[:2])
     found: list[dict[str, Any]] = []
     for k in range(after.shape[1]):
         changed = changes(_decoded(before, names, said), _decoded(after[:, k], names, said))
-        found += [{**row, "counterfactual": k, "sample": int(explanation.ids[row["sample"]])} for row in changed]
-    columns = ["sample", *(["counterfactual"] if after.shape[1] > 1 else []), "feature", "before", "after"]
+        found += [
+            {
+                **row,
+                "counterfactual": k,
+                "sample": int(explanation.ids[row["sample"]]),
+                "valid": bool(valid[row["sample"], k]),
+            }
+            for row in changed
+        ]
+    columns = ["sample", *(["counterfactual"] if after.shape[1] > 1 else []), "feature", "before", "after", "valid"]
     found.sort(key=lambda row: (row["sample"], row["counterfactual"]))
     return pd.DataFrame(found, columns=columns)
+
+
+def before_of(explanation: Explanation) -> np.ndarray:
+    """Return the inputs that counterfactuals are of, (batch, features).
+
+    They are ``originals`` where changes are counted from somewhere else, as those of pertinent positives are.
+    """
+    rows = len(explanation)
+    if "originals" in explanation.extras:
+        return explanation["originals"].reshape(rows, -1)
+    changes_of_first = explanation.arrays[0].reshape(rows, -1)
+    after = explanation["counterfactuals"].reshape(rows, -1, changes_of_first.shape[1])
+    return after[:, 0] - changes_of_first  # type: ignore[no-any-return]
 
 
 def _names(names: Sequence[str] | Columns | None, count: int) -> tuple[str, ...]:

@@ -84,8 +84,9 @@ class Column:
 
     @property
     def digits(self) -> int:
-        """Decimals that a float32 of the model holds."""
-        return 5 - math.floor(math.log10(max(abs(self.shift), self.scale)))
+        """Decimals that a float32 of the model holds; of whole numbers none is cut off."""
+        held = 5 - math.floor(math.log10(max(abs(self.shift), self.scale)))
+        return max(held, 0) if self.integer else held
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -157,7 +158,13 @@ class Columns:
 
         Raises:
             UnreadableInput: a column is missing, a number is none, or a value is none of the category's.
+            InvalidArgument: the rows are no mappings.
         """
+        if isinstance(rows, Mapping) or not all(isinstance(row, Mapping) for row in rows):
+            raise InvalidArgument(
+                f"Given rows as {type(rows).__name__}; expected a list of mappings from columns to values, which of a "
+                'table of pandas is frame.to_dict("records").'
+            )
         encoded = np.zeros((len(rows), len(self.names)), np.float32)
         place = 0
         for column in self.columns:
@@ -195,7 +202,14 @@ class Columns:
         """Return the rows of a table that (batch, features) stand for, numbers in its units.
 
         Numbers are rounded to a millionth of what 0 and 1 stand for: a float32 knows no more.
+
+        Raises:
+            InvalidArgument: there are not as many features as the columns make.
         """
+        if np.ndim(x) != 2 or np.shape(x)[1] != len(self.names):  # noqa: PLR2004  # (batch, features)
+            raise InvalidArgument(
+                f"Given features of shape {np.shape(x)}; expected (batch, {len(self.names)}), as the columns make them."
+            )
         rows: list[dict[str, Any]] = [{} for _ in x]
         place = 0
         for column in self.columns:
@@ -211,14 +225,18 @@ def read_table(path: str | pathlib.Path) -> list[dict[str, str]]:
     """Return the rows of a .csv file with a header.
 
     Raises:
-        UnreadableInput: there is no such file, no row, or a row of another length.
+        UnreadableInput: there is no such file, no row, a row of another length, or a column twice.
     """
     try:
         with pathlib.Path(path).open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream, skipinitialspace=True, strict=True)
             rows = list(reader)
+            header = list(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UnreadableInput(f"Cannot read the table {path}: {error}") from error
+    if len(set(header)) != len(header):
+        twice = sorted({name for name in header if header.count(name) > 1})
+        raise UnreadableInput(f"{path} has several columns called {', '.join(map(repr, twice))}; name each once.")
     if not rows:
         raise UnreadableInput(f"{path} has no rows below its header.")
     for number, row in enumerate(rows):
@@ -228,14 +246,21 @@ def read_table(path: str | pathlib.Path) -> list[dict[str, str]]:
 
 
 def changes(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return what differs between rows: sample, feature, before, after; numbers that agree to six digits do not."""
+    """Return what differs between rows: sample, feature, before, after.
+
+    Numbers that agree to six digits do not differ, but whole ones, which are told exactly.
+    """
     found = []
     for sample, (old, new) in enumerate(zip(before, after, strict=True)):
         for name, value in new.items():
-            if _shown(old[name]) != _shown(value):
+            if _differ(old[name], value):
                 found.append({"sample": sample, "feature": name, "before": old[name], "after": value})
     return found
 
 
-def _shown(value: Any) -> Any:
-    return f"{float(value):.6g}" if isinstance(value, Real) else value
+def _differ(old: Any, new: Any) -> bool:
+    if not (isinstance(old, Real) and isinstance(new, Real)):
+        return bool(old != new)
+    if float(old).is_integer() and float(new).is_integer():
+        return float(old) != float(new)
+    return f"{float(old):.6g}" != f"{float(new):.6g}"

@@ -223,9 +223,10 @@ def _print_changes(done: Done, columns: Columns) -> None:
     rows = changed(done.explanation, columns)
     if not rows:
         return
-    lines = table("sample", "feature", "before", "after", number=("before", "after"))
+    lines = table("sample", "valid", "feature", "before", "after", number=("before", "after"))
     for row in [row for row in rows if row["sample"] < SHOWN and row["counterfactual"] == 0]:
-        lines.add_row(str(row["sample"]), row["feature"], str(row["before"]), str(row["after"]))
+        valid = "already" if row["already"] else "yes" if row["valid"] else "no"
+        lines.add_row(str(row["sample"]), valid, row["feature"], str(row["before"]), str(row["after"]))
     console().print(lines)
 
 

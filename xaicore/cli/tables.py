@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xaicore.explanation import Explanation
     from xaicore.tabular import Columns
 
+_CHANGE = ("feature", "before", "after")
 _MOST_BYTES = 1_000_000  # of a file of columns
 
 
@@ -52,37 +53,67 @@ def told(analyzer: AnalyzerBase, columns: Columns) -> AnalyzerBase:
         return analyzer
     free = getattr(analyzer, "features", None)
     if free is not None and "categories" in given:
-        given["categories"] = tuple(group for group in columns.categories if _reached(group, free))
+        reached = _reached(free, columns)
+        given["categories"] = tuple(group for group in columns.categories if not reached.isdisjoint(group))
     return attrs.evolve(analyzer, **given)  # type: ignore[misc]  # every analyzer is an attrs class
 
 
-def _reached(group: Sequence[str], free: object) -> bool:
-    """Return whether a category may change as a whole; one that is held needs no care."""
-    named = free if isinstance(free, tuple) else ()
-    return any(name in named or name.partition("=")[0] in named for name in group)
+def _reached(free: Any, columns: Columns) -> set[str]:
+    """Return the features that may change, said by index, by name, or by booleans; all where that cannot be told.
+
+    A category that may not change needs no care.
+    """
+    import numpy as np
+
+    names, every = columns.names, set(columns.names)
+    chosen: Any = list(free) if isinstance(free, tuple) else free.data
+    if not isinstance(free, tuple) and chosen.dtype == bool:
+        if chosen.size != len(names):
+            return every
+        chosen = np.flatnonzero(chosen)
+    found: set[str] = set()
+    parts = {column.name: column.features for column in columns.columns}
+    for one in np.ravel(np.asarray(chosen, object)).tolist():
+        if isinstance(one, str):
+            found |= {one} if one in every else set(parts.get(one, names))
+        elif one < len(names):
+            found.add(names[one])
+    return found
 
 
 def changed(explanation: Explanation, columns: Columns) -> list[dict[str, Any]]:
-    """Return what changed in counterfactuals, in the units of the table; nothing for other explanations."""
+    """Return what changed in counterfactuals, in the units of the table; nothing for other explanations.
+
+    A counterfactual in which nothing changed has one row, without a feature.
+    """
+    import numpy as np
+
+    from xaicore.frames import before_of
     from xaicore.tabular import changes
 
     if "counterfactuals" not in explanation.extras:
         return []
     after = explanation["counterfactuals"]
     after = after.reshape(len(explanation), -1, after.shape[-1])
-    before = columns.decode(after[:, 0] - explanation.attributions)
-    found = [
-        {"sample": row["sample"], "counterfactual": k, **{key: row[key] for key in ("feature", "before", "after")}}
-        for k in range(after.shape[1])
-        for row in changes(before, columns.decode(after[:, k]))
-    ]
+    valid = np.broadcast_to(explanation["valid"].reshape(len(explanation), -1), after.shape[:2])
+    before = columns.decode(before_of(explanation))
+    found = []
+    for k in range(after.shape[1]):
+        of = changes(before, columns.decode(after[:, k]))
+        same = sorted(set(range(len(before))) - {row["sample"] for row in of})
+        of += [{"sample": sample, "feature": "", "before": "", "after": ""} for sample in same]
+        for row in of:
+            i = row["sample"]
+            said = {"valid": bool(valid[i, k]), "already": bool(explanation["already"][i])}
+            found.append({"sample": i, "counterfactual": k, **said, **{key: row[key] for key in _CHANGE}})
     return sorted(found, key=lambda row: (row["sample"], row["counterfactual"]))
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
-    """Return rows as a .csv file; only a header where nothing changed."""
+    """Return rows as a .csv file; only a header for what is no counterfactual."""
     stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, ("sample", "counterfactual", "feature", "before", "after"), lineterminator="\n")
+    names = ("sample", "counterfactual", "valid", "already", *_CHANGE)
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue().encode()

@@ -58,6 +58,8 @@ def result(
         per_row = {name: _ordered(value, order, n) for name, value in per_row.items()}
         changes = tuple(_ordered(value, order, n)[:, 0] for value in changes)
     extras = per_row | {"already": already, "C": found.weight, "iterations": found.steps}
+    if judge.box.pertinent == "positive" and len(inputs) == 1:  # whose changes are counted from the baseline
+        extras["originals"] = inputs[0]
     return Attribution(changes, scores, extras)
 
 
