@@ -102,6 +102,26 @@ def test_what_goes_back_goes_through_patterns_and_real_activations() -> None:
         np.testing.assert_allclose(found.attributions, back, rtol=1e-10, atol=1e-13)
 
 
+def test_each_call_of_a_layer_has_its_own_pattern() -> None:
+    """By hand in NumPy: one layer called for two inputs, each call under what it learnt from its own input."""
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    shared = layers.Dense(3, activation="relu", name="dense")  # which is the name of a kind, too
+    model = keras.Model([a, b], layers.Dense(2, name="last")(layers.Concatenate()([shared(a), shared(b)])))
+    model = float64_twin(randomise(model))
+    x, data = inputs_of(model, 3), inputs_of(model, 64, seed=5)
+    analyzer = xaicore.get_analyzer("lrp.pattern_net").fit(model, data)
+    found = analyzer.explain(model, x, target=1).attributions
+    shared, patterns = model.get_layer("dense"), {site: np.asarray(one) for site, one in analyzer.patterns}
+    relevance = model(x).numpy()[:, 1:2] * patterns["last"][:, 1]
+    for i, (site, part) in enumerate({"dense": slice(0, 3), "dense[1]": slice(3, 6)}.items()):
+        mask = shared(data[i]).numpy() > 0
+        target = expected(data[i], shared.kernel.numpy(), mask)
+        # What is learnt adds up a bias and takes it away again: some digits of float64.
+        np.testing.assert_allclose(patterns[site], target, rtol=1e-9, atol=1e-12)
+        back = (relevance[:, part] * (shared(x[i]).numpy() > 0)) @ target.T
+        np.testing.assert_allclose(found[i], back, rtol=1e-9, atol=1e-12)
+
+
 def test_a_fitted_analyzer_is_saved_with_its_patterns(tmp_path: pathlib.Path) -> None:
     model = convolutional()
     analyzer = xaicore.get_analyzer("lrp.pattern_attribution").fit(model, inputs_of(model, 16))

@@ -100,7 +100,8 @@ class PatternAnalyzer(AnalyzerBase):
     Args:
         times_weights: False: PatternNet, the signal that the output reacts to.  True: PatternAttribution, what each
             part of the signal contributed.
-        patterns: Site -> array in the shape of the kernel; filled by ``fit``.
+        patterns: Site -> array in the shape of the kernel; filled by ``fit``, which learns one for each call.  A site
+            without a number stands for all calls of its layer that have no pattern of their own.
         pattern_type: "relu": learnt where the layer's activation is above zero (the paper's two-component estimator);
             "linear": from all samples.
         initial: Where relevance starts: "score", "one", a number, an array of the output's shape.
@@ -149,6 +150,9 @@ class PatternAnalyzer(AnalyzerBase):
     def _backward(self) -> Backward:
         if not self.patterns:
             raise NotFitted(f"{self} holds no patterns. Learn them first: analyzer.fit(model, data).")
-        # A layer may have the name of a kind, "dense".
-        rules = tuple((f"site({site})", Pattern(pattern, self.times_weights)) for site, pattern in self.patterns)
+        from xaicore.inspect.conditions import At  # keras is imported only where a rule map is made
+
+        # A site without a number is every call of a layer: what a call learnt for itself counts before it.
+        ordered = sorted(self.patterns, key=lambda pair: not pair[0].endswith("]"))
+        rules = tuple((str(At(site)), Pattern(pattern, self.times_weights)) for site, pattern in ordered)
         return Backward(rules=rules, initial=self.initial, score=self.score, at=self.at)
