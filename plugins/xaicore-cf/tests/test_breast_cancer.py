@@ -39,6 +39,16 @@ def test_every_recorded_row_is_turned_and_nearer_than_peers_come(recorded_mlp):
         assert np.median(np.linalg.norm(found.attributions, norm, axis=1)) < peers
 
 
+@pytest.mark.parametrize("expression", ["cf.wachter", "cf.ceml"])
+def test_published_searches_turn_every_recorded_row_too(recorded_mlp, expression):
+    """One row has a probability of 7e-21 to begin with, whose gradient has a square of 0 in float32."""
+    model, x, target = recorded_mlp
+    found = xaicore.get_analyzer(expression).explain(model, x, target, batch_size=100, verbose=0)
+    assert found.valid.all()
+    p = model.predict(found.counterfactuals, verbose=0)[np.arange(len(x)), target]
+    assert (p > (0.95 - 1e-5 if expression == "cf.wachter" else 0.5)).all()  # float32
+
+
 @pytest.mark.parametrize("expression", ["cf", "cf(cost=cf.l1)"])
 def test_a_row_alone_and_among_others(recorded_mlp, expression):
     """1e-5: gradients of one row differ by 1e-7 between batch sizes unless rows are filled up, and then not at all."""

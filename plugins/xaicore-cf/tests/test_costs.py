@@ -10,7 +10,7 @@ import xaicore
 from xaicore.errors import InvalidParameter
 from xaicore_cf.algebra import Weighted, WeightedSum
 from xaicore_cf.costs import L1
-from xaicore_cf.errors import NoDeviation
+from xaicore_cf.errors import CostIncomplete, NoDeviation
 
 MAD = np.array([0.5, 1.0, 2.0, 4.0])
 X, ORIGINAL = np.random.default_rng(0).normal(size=(2, 5, 4))
@@ -291,3 +291,24 @@ def test_a_cost_that_only_has_the_protocol_is_one_of_the_inputs_where_those_are_
         need = (1e-3 - x @ w) / np.abs(w).sum()
         assert (found.distance >= need * (1 - 1e-5)).all()  # float32
         assert (found.distance <= 2 * need).all()  # its gradient moves one feature at a time
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("cf.l1", {"original": np.ones((5, 3))}),
+        ("cf.l1", {"original": "text"}),
+        ("cf.nll", {"outputs": OUTPUTS, "target": TARGET[:3]}),
+        ("cf.nll", {"outputs": OUTPUTS, "target": TARGET + 0.5}),
+        ("cf.nll", {"outputs": OUTPUTS, "target": TARGET + 5}),
+        ("cf.nll", {"outputs": OUTPUTS[:2], "target": TARGET}),
+    ],
+)
+def test_what_a_cost_alone_cannot_be_told(name, given):
+    with pytest.raises(CostIncomplete, match="expected"):
+        xaicore.get_cost(name)(X, **given)
+
+
+def test_whole_numbers_are_numbers():
+    x, original = np.array([[1, 2], [3, 4]]), np.array([[0, 2], [5, 4]])
+    np.testing.assert_array_equal(xaicore.get_cost("cf.l1")(x, original=original), [1, 2])

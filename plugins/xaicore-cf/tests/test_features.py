@@ -228,3 +228,9 @@ def test_the_canonical_name_holds_features_too():
     )
     assert xaicore.get_analyzer(str(analyzer)) == analyzer
     assert hash(xaicore.get_analyzer(str(analyzer))) == hash(analyzer)
+
+
+def test_arrays_say_what_lists_say():
+    given = {"C": np.array([1.0, 0.1]), "integers": np.array([0, 1]), "categories": np.array([[2, 3], [4, 5]])}
+    as_lists = {name: value.tolist() for name, value in given.items()}
+    assert xaicore.get_analyzer("cf", **given) == xaicore.get_analyzer("cf", **as_lists)

@@ -87,6 +87,9 @@ def test_x_may_have_any_shape(shape):
         (lambda x: tf.reduce_sum(x, axis=0), "one number per row"),
         (lambda x: tf.zeros(2), "does not depend on x"),
         (lambda: 0, "cannot be called"),
+        (lambda x: np.sum(x**2, axis=1), "none of NumPy"),
+        (lambda x: 1 / 0, "division by zero"),
+        (lambda x: tf.reduce_sum(x @ tf.ones((5, 1), tf.float64), axis=1), "cannot be called"),
     ],
 )
 def test_what_is_no_loss(loss, message):
@@ -103,6 +106,9 @@ def test_what_is_no_loss(loss, message):
         ("text", {}),
         (np.zeros((2, 3)), {"max_iter": 0}),
         (np.zeros((2, 3)), {"tol": -1}),
+        (np.zeros((2, 3)), {"tol": None}),
+        (np.zeros((2, 3)), {"tol": "a"}),
+        (np.zeros((2, 3)), {"grad_mask": "abc"}),
         (np.zeros((2, 3)), {"grad_mask": np.ones(4)}),
     ],
 )
@@ -200,3 +206,18 @@ def test_a_schedule_is_followed():
         step, state = ours.update(tf.ones_like(x), state, x)
         steps.append(float(step[0, 0]))
     np.testing.assert_allclose(steps, [-1, -1, -0.5, -0.5])
+
+
+@pytest.mark.parametrize("name", ["cf.bfgs", "cf.lbfgs", "cf.nelder_mead", "cf.adam"])
+def test_a_scalar_loss_that_couples_rows_is_one_problem(name):
+    """A quadratic form over all entries of two rows, whose optimum solves a linear system."""
+    a = np.random.default_rng(0).normal(size=(6, 6))
+    form, line = a @ a.T / 6 + np.eye(6), np.arange(6.0)
+
+    def loss(x):
+        v = tf.reshape(x, [6])
+        return tf.tensordot(v, tf.linalg.matvec(form, v), 1) / 2 - tf.tensordot(v, tf.constant(line), 1)
+
+    found = xaicore.get_optimizer(name).minimize(loss, np.zeros((2, 3)), tol=1e-10, max_iter=np.int64(3000))
+    # 0.02: steps of Adam are 0.1 long and not halved here, and a simplex of six corners ends early.
+    np.testing.assert_allclose(found.reshape(-1), np.linalg.solve(form, line), atol=0.02)

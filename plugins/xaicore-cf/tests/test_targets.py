@@ -148,6 +148,8 @@ def test_a_predicate_decides():
 def test_a_predicate_of_another_kind():
     with pytest.raises(NotAClass, match="expected a boolean"):
         explain("cf", network(), data(), 0, done=tf.reduce_sum)
+    with pytest.raises(NotAClass, match="none of NumPy"):
+        explain("cf", network(), data(), 0, done=lambda outputs: np.asarray(outputs)[:, 0] > 0.5)
 
 
 def test_failures_are_raised_with_the_best_effort():

@@ -15,7 +15,7 @@ gets the outputs as they are: see ``xaicore_cf.outcomes``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -115,12 +115,64 @@ class Cost(Named):
                 f"{type(self).__name__} was called without {' and '.join(lacking)}; give original= (or x_orig=), like "
                 "x; outputs=, (batch, classes) logits; target= (or y_target=), (batch,) integers."
             )
-        x = tf.convert_to_tensor(x)
-        original = x if given["original"] is None else tf.convert_to_tensor(given["original"], x.dtype)
-        nothing = tf.zeros(tf.shape(x)[:1], tf.int32)
-        outputs = nothing if outputs is None else tf.convert_to_tensor(outputs)
-        wanted = nothing if given["target"] is None else tf.convert_to_tensor(given["target"])
-        return self.of(x, Known(original, outputs, wanted))
+        if all(tf.is_tensor(one) for one in (x, *given.values()) if one is not None):
+            return self.of(x, _known(x, **given))
+        x = floating("x", x)
+        given["original"] = None if given["original"] is None else floating("original", given["original"], x.dtype)
+        given["outputs"] = None if outputs is None else floating("outputs", outputs)
+        given["target"] = None if given["target"] is None else tf.convert_to_tensor(given["target"])
+        known = _known(x, **given)
+        _check(self, x, known, given)
+        return self.of(x, known)
+
+
+def _known(x: tf.Tensor, original: Any, outputs: Any, target: Any) -> Known:
+    """Return what a cost is told, zeros in the place of what it does not read."""
+    import tensorflow as tf
+
+    nothing = tf.zeros(tf.shape(x)[:1], tf.int32)
+    return Known(
+        *(other if one is None else one for one, other in ((original, x), (outputs, nothing), (target, nothing)))
+    )
+
+
+def floating(name: str, value: Any, dtype: Any = None) -> tf.Tensor:
+    """Return numbers as a floating tensor, whole ones as float32.
+
+    Raises:
+        CostIncomplete: they are no numbers.
+    """
+    import tensorflow as tf
+
+    try:
+        found = tf.convert_to_tensor(value)
+    except (TypeError, ValueError) as error:
+        raise CostIncomplete(f"Given {name} of type {type(value).__name__}; expected numbers, (batch, ...).") from error
+    if not found.dtype.is_floating and not found.dtype.is_integer:
+        raise CostIncomplete(f"Given {name} of {found.dtype.name}; expected numbers, (batch, ...).")
+    return tf.cast(found, dtype or (found.dtype if found.dtype.is_floating else tf.float32))
+
+
+def _check(cost: Cost, x: tf.Tensor, known: Known, given: Mapping[str, Any]) -> None:
+    """Refuse, of a cost that is called alone, what does not go together.
+
+    Raises:
+        CostIncomplete: shapes differ, or the target is no class of the outputs.
+    """
+    import numpy as np
+
+    if given["original"] is not None and known.original.shape != x.shape:
+        raise CostIncomplete(f"Given original of shape {known.original.shape} for x of {x.shape}; expected them equal.")
+    if given["outputs"] is None or given["target"] is None or "outputs" not in reads(cost):
+        return
+    target, classes = np.asarray(known.target), known.outputs.shape[-1]
+    rows = known.outputs.shape[:1] == (len(x),) and known.outputs.shape.rank == 2  # noqa: PLR2004  # (batch, classes)
+    whole = target.dtype.kind in "iu" and target.shape == (len(x),)
+    if not rows or not whole or target.min(initial=0) < 0 or target.max(initial=0) >= classes:
+        raise CostIncomplete(
+            f"Given outputs of shape {tuple(known.outputs.shape)} and target {target!r:.60} for {len(x)} rows; "
+            "expected (batch, classes), and a class for each row, integers (batch,)."
+        )
 
 
 @attrs.frozen

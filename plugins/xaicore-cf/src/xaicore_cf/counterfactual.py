@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 def _weights(value: Any, instance: Any, field: Any) -> tuple[float, ...]:
     single: Any = real(above=0)
+    if isinstance(value, Array) or (hasattr(value, "tolist") and getattr(value, "ndim", 0)):
+        value = getattr(value, "data", value) if isinstance(value, Array) else value
+        value = value.reshape(-1).tolist()
     values = tuple(value) if isinstance(value, list | tuple) else (value,)
     if not values or not all(isinstance(one, Real) for one in values):
         raise InvalidParameter(f"Given C={value!r:.80}; expected a positive number or a list of them.")

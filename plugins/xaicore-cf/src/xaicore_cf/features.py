@@ -69,11 +69,18 @@ def directions(value: Any) -> tuple[tuple[Feature, int], ...]:
 
 def steps(value: Any) -> tuple[tuple[Feature, float], ...]:
     """Return (feature, step) of each feature that changes by multiples of a step; features in a list by steps of 1."""
+    value = _listed(value)
     listed = isinstance(value, list | tuple) and all(isinstance(one, str | Integral) for one in value)
     pairs = _pairs("integers", dict.fromkeys(value, 1) if listed else value, "features, or {feature: step}")
     if not all(step > 0 and math.isfinite(step) for _, step in pairs):
         raise InvalidParameter(f"Given integers={value!r:.{_SHOWN}}; expected steps above 0.")
     return tuple((feature, float(step)) for feature, step in pairs)
+
+
+def _listed(value: Any) -> Any:
+    """Return an array as a list, lists of lists for several axes; anything else as it is."""
+    found = value.data if isinstance(value, Array) else value
+    return found.tolist() if hasattr(found, "tolist") else value
 
 
 def _pairs(name: str, value: Any, expected: str) -> tuple[tuple[Feature, Any], ...]:
@@ -93,6 +100,7 @@ def _pairs(name: str, value: Any, expected: str) -> tuple[tuple[Feature, Any], .
 
 def groups(value: Any) -> tuple[tuple[Feature, ...], ...]:
     """Return the features of each category: columns of which one is 1 and the others are 0."""
+    value = _listed(value)
     given = f"categories={value!r:.{_SHOWN}}"
     if not isinstance(value, list | tuple) or not all(isinstance(group, list | tuple) for group in value):
         raise InvalidParameter(f"Given {given}; expected a list of lists of features, each one category.")

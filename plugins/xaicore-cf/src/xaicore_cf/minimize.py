@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from xaicore.errors import InvalidParameter
@@ -91,9 +92,12 @@ def checked(loss: Any, x: Any, tol: Any, max_iter: Any, grad_mask: Any) -> tuple
             f"Given x of {begin.dtype.name} and shape {tuple(begin.shape)}; "
             "expected floating numbers, (batch, *features)."
         )
-    if isinstance(max_iter, bool) or not isinstance(max_iter, int) or max_iter < 1 or not tol >= 0:
+    fits = isinstance(max_iter, Integral) and not isinstance(max_iter, bool) and max_iter >= 1
+    if not fits or not isinstance(tol, Real) or not tol >= 0:
         raise InvalidParameter(f"Given tol={tol!r}, max_iter={max_iter!r}; expected tol >= 0, and at least 1 step.")
     mask = np.ones(1) if grad_mask is None else np.asarray(grad_mask)
+    if mask.dtype.kind not in "fiub" or not np.isfinite(mask).all():
+        raise InvalidParameter(f"Given grad_mask={grad_mask!r:.80}; expected booleans, or numbers of which 0 holds.")
     try:
         free = np.broadcast_to(mask, begin.shape) != 0
     except ValueError as error:
@@ -122,7 +126,12 @@ def valued(loss: Callable[[Any], Any], at: tf.Tensor, shape: list[int]) -> tf.Te
 
     try:
         value = tf.convert_to_tensor(loss(tf.reshape(at, shape)))
-    except (TypeError, ValueError) as error:
+    except (NotImplementedError, AttributeError) as error:
+        raise NotALoss(
+            f"The loss does not work on tensors ({str(error).splitlines()[0]:.120}); expected operations of tf or "
+            "keras.ops, such as tf.reduce_sum, and none of NumPy: they have no gradient."
+        ) from error
+    except (TypeError, ValueError, ArithmeticError, LookupError, tf.errors.OpError) as error:
         raise NotALoss(f"The loss cannot be called with a tensor like x: {error}") from error
     fits = value.shape.rank == 0 or value.shape.is_compatible_with([shape[0]])
     if not value.dtype.is_floating or not fits:

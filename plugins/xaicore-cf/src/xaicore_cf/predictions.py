@@ -41,7 +41,14 @@ def look_at(settings: Counterfactual, program: Program, classes: Classes, like: 
 
         if settings.done is None:
             return None
-        found = tf.convert_to_tensor(settings.done(with_head(program).outputs(split(x, like))))
+        outputs = with_head(program).outputs(split(x, like))
+        try:
+            found = tf.convert_to_tensor(settings.done(outputs))
+        except (NotImplementedError, AttributeError, TypeError, ValueError) as error:
+            raise NotAClass(
+                f"The predicate done= cannot be called with the model's outputs ({str(error).splitlines()[0]:.120}); "
+                "expected operations of tf or keras.ops, such as tf.reduce_sum, and none of NumPy."
+            ) from error
         if found.dtype != tf.bool or not found.shape.is_compatible_with([x.shape[0]]):
             raise NotAClass(
                 f"The predicate done= returned {found.dtype.name} of shape {tuple(found.shape)}; expected a boolean "

@@ -32,6 +32,19 @@ _LANES = 16
 _IDLE = 100
 # A distance counts as nearer when it is smaller by this share; rounding would otherwise pass for progress.
 _GAIN = 1e-4
+# Iterations' worth of a smaller C for a copy that is held where it is.
+_HELD = 5
+# Of C, within float32; and of a slope: optimizers take squares, and 1e-12 has one in float32.
+_LEAST, _FLAT = 1e-30, 1e-12
+
+
+def _told_apart(slope: tf.Tensor) -> tf.Tensor:
+    """Return the gradient of the objective, made longer where its square would be 0: far from a class it fades."""
+    import tensorflow as tf
+
+    size = tf.reduce_max(tf.abs(slope), axis=1, keepdims=True)
+    flat = tf.constant(_FLAT, slope.dtype)
+    return tf.where((size > 0) & (size < flat), slope * (flat / tf.where(size > 0, size, flat)), slope)
 
 
 @attrs.frozen(eq=False)
@@ -95,11 +108,17 @@ class Search:
 
     def iterate(self, copies: Copies, given: Given) -> Copies:
         """Return the copies one iteration on: judged where they are, and moved."""
+        import tensorflow as tf
+
         point = self.box.snap(copies.x, given.original, given.baseline)
         verdict = self.judge(point, given, copies.x)
         slope = copies.weight[:, None] * verdict.near + verdict.far
         weight = self.weighed(copies, given, verdict.valid)
-        return self.move(self.keep(copies, point, verdict), given, slope)._replace(weight=weight)
+        moved = self.move(self.keep(copies, point, verdict), given, _told_apart(slope))
+        # Where the cost's kinks hold every feature nothing is lost by taking less of it at once.
+        stuck = tf.reduce_all(moved.x == copies.x, axis=1) & ~verdict.valid
+        ratio = tf.constant(self.settings.growth**_HELD, weight.dtype)
+        return moved._replace(weight=tf.where(stuck, tf.maximum(weight / ratio, _LEAST), weight))
 
     def weighed(self, copies: Copies, given: Given, valid: tf.Tensor) -> tf.Tensor:
         """Return C for the next iteration, (rows,)."""
@@ -108,7 +127,7 @@ class Search:
         ratio = 1 + (self.settings.growth - 1) * copies.scale
         weight = tf.where(valid, copies.weight * ratio, copies.weight / ratio)
         first = valid & tf.math.is_inf(copies.distance)
-        return tf.clip_by_value(tf.where(first, given.weight, weight), 1e-30, 1e30)  # within float32
+        return tf.clip_by_value(tf.where(first, given.weight, weight), _LEAST, 1 / _LEAST)  # within float32
 
     def keep(self, copies: Copies, point: tf.Tensor, verdict: Verdict) -> Copies:
         """Return the copies with what they have met last weighed against what they keep."""
