@@ -114,7 +114,7 @@ def test_normalization_is_the_z_rule_of_its_matrix_with_a_fixed_deviation(
     x = inputs_of(model, 1)
     relevance = np.random.default_rng(4).normal(size=shape)
 
-    fields = {"rule": "lrp.z", "initial": relevance, "strict": False}
+    fields = {"rule": {"sample_norm": "lrp.sample_norm"}, "initial": relevance}
     found = xaicore.get_analyzer("lrp.composite", **fields).explain(model, x, target=[(0, 0)])
 
     size = int(np.prod(shape))
