@@ -1,15 +1,17 @@
 """Every architecture of keras.applications: planned and traced; the smallest of each family explained.
 
-    python -m benchmarks.sweep [--markdown FILE] [--only NAME ...] [--fresh]
+    python -m benchmarks.sweep [--markdown FILE] [--only NAME ...] [--fresh] [--jobs N]
 
-One process per architecture, because each needs gigabytes; results are kept in ``.sweep/``, so that a run that was
-stopped goes on where it was.  What failed is tried again, and so is what other code or other versions gave.
+One process per architecture, two at once, because each needs gigabytes; results are kept in ``.sweep/``, so that a
+run that was stopped goes on where it was.  What failed is tried again, and so is what other code or other versions
+gave.
 ``--fresh`` starts anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import hashlib
 import importlib.metadata
 import json
@@ -18,12 +20,12 @@ import pathlib
 import shutil
 import subprocess
 import sys
-from typing import Any
+import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 KEPT = pathlib.Path(".sweep")
-LONGEST = 1200  # seconds for one architecture
+LONGEST = 2400  # seconds for one architecture
 # The smallest side that each family takes without its head; the others take 32.
 SIZES = {"Inception": 75, "Xception": 71}
 # The smallest architecture of each family: these are explained.
@@ -64,32 +66,42 @@ def architectures() -> list[str]:
 
 def one(name: str) -> dict[str, object]:
     """Return what came of one architecture."""
-    from benchmarks.sweep_one import every_rule, examined
+    from benchmarks.sweep_one import examined
+    from benchmarks.sweep_rules import every_rule
 
     size = next((size for family, size in SIZES.items() if name.startswith(family)), 32)
     return examined(name, size, METHODS, every_rule()) if name in EXPLAINED else examined(name, size, {}, ())
 
 
-def run(names: list[str]) -> None:
+def run(names: list[str], jobs: int) -> None:
     """Examine each in a process of its own, and keep what it says."""
     KEPT.mkdir(exist_ok=True)
     made_by = maker()
-    for name in names:
-        path = KEPT / f"{name}.json"
-        if is_done(path, made_by):
-            continue
-        command = [sys.executable, "-m", "benchmarks.sweep", "--one", name]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)  # noqa: S603
-            lines = done.stdout.strip().splitlines()
-            said = json.loads(lines[-1]) if done.returncode == 0 and lines else _failed(name, done.stderr)
-        except subprocess.TimeoutExpired:
-            said = {"name": name, "failed": f"longer than {LONGEST} s"}
-        text = json.dumps({**said, "made_by": made_by})
-        partial = path.with_suffix(".part")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-        print(text[:160], flush=True)
+    # What takes longest first, so that no process is left alone at the end.
+    missing = [name for name in names if not is_done(KEPT / f"{name}.json", made_by)]
+    missing.sort(key=lambda name: name not in EXPLAINED)
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for _ in pool.map(lambda name: keep(name, made_by), missing):
+            pass
+
+
+def keep(name: str, made_by: dict[str, str]) -> None:
+    """Examine one in a process of its own, and write what it says."""
+    command = [sys.executable, "-m", "benchmarks.sweep", "--one", name]
+    start, threads = time.monotonic(), {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    try:
+        done = subprocess.run(  # noqa: S603  # this file again
+            command, capture_output=True, text=True, timeout=LONGEST, check=False, env={**os.environ, **threads}
+        )
+        lines = done.stdout.strip().splitlines()
+        said = json.loads(lines[-1]) if done.returncode == 0 and lines else _failed(name, done.stderr)
+    except subprocess.TimeoutExpired:
+        said = {"name": name, "failed": f"longer than {LONGEST} s"}
+    path = KEPT / f"{name}.json"
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps({**said, "made_by": made_by}), encoding="utf-8")
+    partial.replace(path)
+    print(f"{name}: {said.get('failed', 'done')}, {time.monotonic() - start:.0f} s", flush=True)
 
 
 def maker() -> dict[str, str]:
@@ -115,88 +127,11 @@ def _failed(name: str, errors: str) -> dict[str, str]:
 
 def table(names: list[str]) -> str:
     """Return the page, from what was kept."""
-    import keras
-    import tensorflow as tf
+    from benchmarks.sweep_page import page
 
     found = [json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8")) for name in names]
-    lines = [
-        "# Coverage of architectures",
-        "",
-        "All of `keras.applications` with random weights and small pictures, written by",
-        "",
-        "```console",
-        "make sweep",
-        "```",
-        "",
-        f"TensorFlow {tf.__version__}, Keras {keras.__version__}.",
-        "Traced: gradient and LRP-epsilon were traced; the last column counts the operations whose gradient stands in",
-        'for a rule, under `on_unsupported="gradient"`.',
-        "",
-        "Order: the calls are in Keras's own order. Replay: made one by one they give the model's outputs bit by bit.",
-        "",
-        "| architecture | sites | traced | order | replay | fallbacks of LRP-epsilon |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in found:
-        result = row.get("failed") or "yes"
-        fallbacks = row.get("fallbacks", {})
-        told = ", ".join(f"{count} {kind}" for kind, count in fallbacks.items()) or "none"
-        told_yes = [_yes(row.get(key)) for key in ("order", "replay")]
-        lines.append(f"| {row['name']} | {row.get('sites', '')} | {result} | {' | '.join(told_yes)} | {told} |")
-    lines += [
-        "",
-        "## Explained",
-        "",
-        "One picture each: whether all numbers are finite; what is missing of completeness, relative to the larger of",
-        "the score's size and the attributions' sum of sizes; and the time relative to the gradient's.",
-        "",
-        "| architecture | method | finite | missing | ratio |",
-        "|---|---|---|---|---|",
-    ]
-    for row in found:
-        for method, made in row.get("methods", {}).items():
-            if "refused" in made:
-                lines.append(f"| {row['name']} | {method} | {made['refused']} | | |")
-                continue
-            missing = "" if made["missing"] is None else f"{made['missing']:.1e}"
-            lines.append(f"| {row['name']} | {method} | {_yes(made['finite'])} | {missing} | {made['ratio']:.2f} |")
-    return "\n".join([*lines, *rules_table(found)]) + "\n"
-
-
-def rules_table(found: list[dict[str, Any]]) -> list[str]:
-    """Return a table of rules by architectures: what is missing of conservation."""
-    some = [row for row in found if row.get("rules")]
-    rules = list(dict.fromkeys(rule for row in some for rule in row["rules"]))
-    lines = [
-        "",
-        "## Conservation",
-        "",
-        "Relevance and sinks minus the score, relative to the larger of the score's size and the relevance's sum of",
-        "sizes, in float32, for every rule; a dash: the rule does not conserve.  Overflow: relevance grew past the",
-        "largest number of float32, and the figure is that in float64; **no**: not finite in float64 either.",
-        "Weights are random and biases large, so that rules that leave biases out divide by what is left after",
-        "cancellation, layer after layer.",
-        "",
-        "| rule | " + " | ".join(row["name"] for row in some) + " |",
-        "|---" * (len(some) + 1) + "|",
-    ]
-    for rule in rules:
-        cells = (_missing(row["rules"].get(rule)) for row in some)
-        lines.append(f"| {rule} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def _missing(made: dict[str, Any] | None) -> str:
-    if made is None:
-        return ""
-    if not made["finite"]:
-        wide = made["wide"]
-        return f"overflow ({wide['missing']:.0e})" if wide["finite"] else "**no**"
-    return f"{made['missing']:.0e}" if made["claims"] else "-"
-
-
-def _yes(value: object) -> str:
-    return "" if value is None else "yes" if value else "**no**"
+    told = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
+    return page(found, f"TensorFlow {told['tensorflow']}, Keras {told['keras']}.")
 
 
 def main() -> None:
@@ -205,6 +140,7 @@ def main() -> None:
     parser.add_argument("--markdown", type=pathlib.Path)
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at once, of one thread each")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -213,7 +149,7 @@ def main() -> None:
     if options.fresh:
         shutil.rmtree(KEPT, ignore_errors=True)
     names = options.only or architectures()
-    run(names)
+    run(names, options.jobs)
     if options.markdown:
         options.markdown.write_text(table(names), encoding="utf-8")
 
