@@ -97,6 +97,8 @@ def plan_of(analyzer: object, program: Program) -> Plan:
     if site is None:
         return plan
     names = {str(node.site): type(node.operation).__name__ for node in program.graph.nodes}
+    wholes = (node.whole for node in program.graph.nodes if node.whole is not None)
+    names |= {str(whole.site): type(whole.operation).__name__ for whole in wholes}
     why = "chosen by position and shape" if getattr(analyzer, "at", None) is None else "named by at="
     from xaicore.engine.plan import PlanRow
     from xaicore.inspect.entry import SUFFIX

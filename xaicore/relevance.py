@@ -64,7 +64,9 @@ def wanted(layers: tuple[str, ...], program: Program) -> tuple[str, ...]:
     graph = program.graph
     if layers == (ALL,):
         return tuple(str(node.site) for node in graph.nodes)
-    return tuple(str(graph.node(site).site) for site in layers)
+    for site in layers:
+        graph.node(site)
+    return layers
 
 
 def extras_of(pull: Pull) -> dict[str, Tensor]:

@@ -77,7 +77,9 @@ class Program:
 
         See ``xaicore.protocols.Program.pull``.
         """
-        tapped = {self.graph.node(site).outputs[0]: site for site in taps}
+        tapped: dict[int, list[str]] = {}
+        for site in taps:  # a layer and its last stage are two names of one tensor
+            tapped.setdefault(self._output_of(site), []).append(site)
         halted = {key for site in stops for key in self.graph.node(site).outputs}
         with quiet():
             values, records = self._forward(inputs, sinks=sinks)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 class Sweep:
     """One way back through the records of a forward sweep: what is kept of it, and what got lost."""
 
-    def __init__(self, tapped: Mapping[int, str], halted: set[int], scores: tf.Tensor | None) -> None:
+    def __init__(self, tapped: Mapping[int, Sequence[str]], halted: set[int], scores: tf.Tensor | None) -> None:
         """Start.
 
-        tapped: key -> site, whose relevance is kept.  halted: keys whose relevance is not passed on.
+        tapped: key -> names of the site whose relevance is kept.  halted: keys whose relevance is not passed on.
         scores: where an account is wanted, else None.
         """
         self.tapped, self.halted, self.scores = tapped, halted, scores
@@ -34,7 +34,7 @@ class Sweep:
             arrived = [relevance.pop(k, None) for k in node.outputs]
             for key, output, r in zip(node.outputs, outputs, arrived, strict=True):
                 if key in self.tapped:
-                    self.kept[self.tapped[key]] = or_zeros(r, output)
+                    self.kept.update(dict.fromkeys(self.tapped[key], or_zeros(r, output)))
             if all(r is None for r in arrived):
                 continue
             stopped = bool(self.halted & set(node.outputs))

@@ -58,7 +58,6 @@ def apart(node: Node, specs: dict[int, Spec]) -> tuple[Node, ...]:
     specs[between] = specs[made]
     site = Site(f"{node.site.path}/activation", node.site.call)
     first = attrs.evolve(node, reference=lambda: bare, outputs=(between,))
-    second = attrs.evolve(
-        node, site=site, reference=lambda: after, args=(Ref(between),), kwargs={}, outputs=(made,), folded=()
-    )
+    alone = attrs.evolve(node, folded=(), whole=None)
+    second = attrs.evolve(alone, site=site, reference=lambda: after, args=(Ref(between),), kwargs={}, outputs=(made,))
     return (first, second)

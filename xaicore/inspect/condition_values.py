@@ -117,15 +117,16 @@ class Is(Condition):
 
 @attrs.frozen(str=False)
 class At(Condition):
-    """A site pattern."""
+    """A site pattern; the name of a layer that is read as stages is for all of them."""
 
     pattern: str = attrs.field(converter=_pattern)
 
-    def __call__(self, site: Site, facts: Facts) -> bool:  # noqa: ARG002
+    def __call__(self, site: Site, facts: Facts) -> bool:
         """Return whether the site's text, or its path for every call, fits."""
         # `[` would open a set of characters: sites use it for the number of a call.
         pattern = self.pattern.replace("[", "[[]")
-        return fnmatch.fnmatchcase(str(site), pattern) or fnmatch.fnmatchcase(site.path, pattern)
+        sites = (site,) if facts.whole is None else (site, facts.whole)
+        return any(fnmatch.fnmatchcase(text, pattern) for one in sites for text in (str(one), one.path))
 
     def __str__(self) -> str:
         if PLAIN.fullmatch(self.pattern):

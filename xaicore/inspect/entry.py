@@ -37,7 +37,7 @@ def with_entry(graph: Graph, site: str) -> Graph:
     Raises:
         UnknownSite: There is no such operation.
     """
-    node = graph.node(site.removesuffix(SUFFIX))
+    node = graph.stages(site.removesuffix(SUFFIX))[0]
     given = tuple(dict.fromkeys(node.inputs))
     first = max(graph.specs) + 1
     fresh = {key: first + i for i, key in enumerate(given)}
@@ -47,7 +47,7 @@ def with_entry(graph: Graph, site: str) -> Graph:
 
     operation = PassOn()
     entry = Node(
-        site=Site(f"{node.site}{SUFFIX}"),
+        site=Site(site),
         reference=lambda: operation,
         args=tuple(Ref(key) for key in given),
         kwargs={},

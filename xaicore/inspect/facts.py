@@ -14,7 +14,7 @@ from xaicore.inspect.calls import called_kind, gates, keeps_sign
 from xaicore.inspect.kinds import activation_of, is_bounded, is_nonnegative, is_relu, kind
 
 if TYPE_CHECKING:
-    from xaicore.inspect.nodes import Graph, Site
+    from xaicore.inspect.nodes import Graph, Node, Site, Whole
 
 _KERNEL = frozenset({"conv", "dense"})
 _KEEPS_INPUT = frozenset({"routing", "identity", "rescaling", "embedding", "interpolation"})
@@ -37,8 +37,10 @@ class Facts:
     nonnegative: per input, whether no element can be negative.
     gates: per input of a product, whether it scales the others: see ``xaicore.inspect.calls.gates``.
     contains_kernel: a dense layer or a convolution.
-    classes: names of the operation's class and of its bases.
-    position: index of the kernel layer that runs here or ran last, counted from 0 in execution order.
+    classes: names of the operation's class and of its bases; of the layer's where the operation is a stage of one.
+    whole: the site of the layer that it is a stage of.
+    position: index of the kernel layer that runs here or ran last, counted from 0 in execution order; the stages of a
+        layer count as one.
     followers: site and facts of the operations that get the output, past those that only route; an operation's own
         activation comes first.
     weighted: relevance of the output is 0 wherever the output is 0 (set by the plan: it depends on the rules).
@@ -53,6 +55,7 @@ class Facts:
     gates: tuple[bool, ...] = ()
     contains_kernel: bool = False
     classes: tuple[str, ...] = attrs.field(default=(), repr=False)
+    whole: Site | None = None
     position: int = 0
     followers: tuple[tuple[Site, Facts], ...] = attrs.field(default=(), repr=False)
     weighted: bool = False
@@ -66,15 +69,17 @@ def facts_of(graph: Graph) -> Mapping[Site, Facts]:
     bounded: set[int] = set()
     facts: dict[Site, Facts] = {}
     kernels = 0
+    counted: Whole | None = None  # the layer that a stage was last counted for
     for node in graph.nodes:
         raw = bool(node.inputs) and all(key in from_input for key in node.inputs)
         operation, name = node.operation, called_kind(graph, node, raw=raw)
         for inner in node.inner:
             kernels += kind(inner.operation) in _KERNEL
             facts[inner.site] = attrs.evolve(alone(inner.operation), position=max(0, kernels - 1))
-        kernels += name in _KERNEL
+        kernels += name in _KERNEL and (node.whole is None or node.whole is not counted)
+        counted = node.whole if name in _KERNEL else counted
         facts[node.site] = attrs.evolve(
-            alone(operation),
+            _of_whole(alone(operation), node),
             kind=name,
             first=raw and name in _KERNEL,
             last=bool(last & set(node.outputs)),
@@ -104,8 +109,18 @@ def alone(operation: keras.Operation) -> Facts:
         is_relu(activation_of(operation)) and getattr(operation, "quantization_mode", None) is None,
         nonnegative=(False,),
         contains_kernel=name in _KERNEL,
-        classes=tuple(cls.__name__ for cls in type(operation).__mro__),
+        classes=_classes(operation),
     )
+
+
+def _of_whole(facts: Facts, node: Node) -> Facts:
+    """Return the facts of a stage with the class and the site of its layer: the user's model has no other."""
+    whole = node.whole
+    return facts if whole is None else attrs.evolve(facts, classes=_classes(whole.operation), whole=whole.site)
+
+
+def _classes(operation: keras.Operation) -> tuple[str, ...]:
+    return tuple(cls.__name__ for cls in type(operation).__mro__)
 
 
 def _with_followers(graph: Graph, facts: Mapping[Site, Facts]) -> dict[Site, Facts]:

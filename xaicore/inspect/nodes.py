@@ -54,6 +54,14 @@ class Inner:
 
 
 @attrs.frozen(eq=False)
+class Whole:
+    """One call of a layer that stands in the graph as stages, such as a separable convolution."""
+
+    site: Site
+    operation: keras.Operation
+
+
+@attrs.frozen(eq=False)
 class Node:
     """One call of one operation.
 
@@ -63,6 +71,7 @@ class Node:
     why: then, why not.  end: "softmax" or "sigmoid" where that is what such an operation does last, reshapes aside,
         "unknown" where it cannot be seen.  tail: which of the calls inside returns what it returns, reshaped perhaps.
     folded: sites of operations whose work this one does too (see ``xaicore.inspect.folding``).
+    whole: the layer that this is a stage of: its name, class and index among kernel layers are the user's.
     """
 
     site: Site
@@ -75,6 +84,7 @@ class Node:
     why: str = ""
     end: str = ""
     tail: int | None = None
+    whole: Whole | None = None
 
     @property
     def operation(self) -> keras.Operation:
@@ -128,11 +138,22 @@ class Graph:
         return tuple(s for n in self.nodes for s in (*(i.site for i in n.inner), n.site))
 
     def node(self, site: str) -> Node:
-        """Return the node of a site given as text; raises UnknownSite."""
+        """Return the node of a site given as text, the last stage where it names a layer of stages.
+
+        Raises:
+            UnknownSite: there is none.
+        """
+        return self.stages(site)[-1]
+
+    def stages(self, site: str) -> tuple[Node, ...]:
+        """Return the node of a site given as text, or the stages of the layer that it names; raises UnknownSite."""
         for node in self.nodes:
             if str(node.site) == site:
-                return node
-        raise UnknownSite(unknown_site(site, (str(n.site) for n in self.nodes)))
+                return (node,)
+        found = tuple(node for node in self.nodes if node.whole is not None and str(node.whole.site) == site)
+        if not found:
+            raise UnknownSite(unknown_site(site, (str(n.site) for n in self.nodes)))
+        return found
 
     def between(self, inputs: Sequence[int], outputs: Sequence[int]) -> Graph:
         """Return the part that computes the outputs, given the inputs."""

@@ -13,7 +13,7 @@ from keras.src.models.functional import Functional  # no public name
 
 from xaicore.errors import LegacyKerasModel, NoGraph, NotAKerasModel, UnbuiltModel
 from xaicore.inspect.inline import LOOPS, symbolic_calls
-from xaicore.inspect.nodes import Graph, Ref, Spec
+from xaicore.inspect.nodes import Graph, Ref, Site, Spec, Whole
 from xaicore.inspect.opaque import fill, trace_opaque
 from xaicore.inspect.stages import separable_stages
 from xaicore.inspect.walk import Walk
@@ -147,10 +147,11 @@ def _walk_operation(
 
 def _walk_stages(walk: Walk, operation: keras.layers.Layer, given: list[Ref], path: str) -> list[Ref]:
     """Walk through the linear stages of a separable convolution."""
+    whole = Whole(Site(path, sum(one.site.path == path for one in walk.containers)), operation)
     for stage in separable_stages(operation):
         tensor = _symbol(walk.specs[given[0].key])
         made = [keras.KerasTensor(stage.compute_output_shape(tensor.shape), stage.compute_dtype)]
-        given = walk.add(stage, f"{path}/{stage.name}", tuple(given), {}, made)
+        given = walk.add(stage, f"{path}/{stage.name}", tuple(given), {}, made, whole=whole)
     return given
 
 

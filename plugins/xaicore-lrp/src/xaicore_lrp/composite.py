@@ -156,7 +156,8 @@ class Composite(AnalyzerBase):
                 "The rules are for affine operations (dense, convolution, batch normalization); the model has none. "
                 "Give (condition, rule) pairs for the operations that are there."
             )
-        count = sum(one.contains_kernel for one in facts)
+        # The stages of a separable convolution have one index.
+        count = len({one.position for one in facts if one.contains_kernel})
         if self._listed and len(self.rule) != count:  # type: ignore[arg-type]
             given = len(self.rule)  # type: ignore[arg-type]
             raise RuleCount(f"Given a list of {given} rules; the model has {count} kernel layers, and each needs one.")
