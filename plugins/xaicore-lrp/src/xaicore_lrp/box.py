@@ -28,6 +28,8 @@ class ZBox:
 
     The z^B rule of Montavon et al. 2017, eq. 13, for a first layer whose inputs lie in [l, h]: pixels.  The bias takes
     no part.  Every term is non-negative there; an input outside of the bounds can get relevance of the other sign.
+    Padding of the layer's own is no input, and no bound holds for it; the zeros of a layer such as ZeroPadding before
+    it are inputs, whose share that layer's sink "padding" holds.
 
     Args:
         low, high: The bounds, numbers or arrays that broadcast to one sample of the layer's input.

@@ -51,7 +51,8 @@ class WSquare:
 class Flat:
     """``R_j = sum_k R_k / n_k`` over the n_k inputs of output k: the flat rule of Bach et al. 2016 (ICIP).
 
-    The rule of w^2 with every weight 1.  Padding is no input.  Nothing goes to the bias.
+    The rule of w^2 with every weight 1.  Padding of the layer's own is no input; to what a layer such as ZeroPadding
+    puts before it goes its share, which that layer's sink "padding" then holds.  Nothing goes to the bias.
 
     Args:
         stabilizer: Keeps the denominator away from zero; 0 divides, and an exact zero gives zero.
