@@ -1,6 +1,7 @@
 """What the planner expects a method to cost, beside what it costs: ratios to the gradient, and memory per sample.
 
-Memory is measured in a process of its own for each method: growth of the peak from one sample to a batch.
+Memory is measured on Linux, in a process of its own for each method: growth of the peak of a second call, from a
+batch to one of twice the size, both too large to fit into what building the model left behind.
 
 python benchmarks/estimates.py [--repeats N] [--markdown FILE]
 """
@@ -8,9 +9,10 @@ python benchmarks/estimates.py [--repeats N] [--markdown FILE]
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import pathlib
-import resource
+import re
 import subprocess
 import sys
 import time
@@ -116,14 +118,24 @@ def grown(expression: str) -> tuple[float, float]:
     """Return (bytes for each sample that the plan expects, bytes by which the peak grew for each of a batch)."""
     make, batch = ARCHITECTURES["VGG16"]
     model, analyzer = randomise(make()), xaicore.get_analyzer(expression)
-    x = np.random.default_rng(0).random((batch * 2, *model.input_shape[1:]), np.float32)
-    peaks = []
-    for rows_here in (x[:1], x):
+    x = np.random.default_rng(0).random((batch * 8, *model.input_shape[1:]), np.float32)
+    peaks = []  # of large batches: small ones fit into what building the model left behind
+    for rows_here in (x[: len(x) // 2], x):
         step = stepped(analyzer, model, len(rows_here))
-        step(rows_here)
-        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)  # Linux counts kilobytes
+        peaks.append(peak(step, rows_here))
     expected = analyzer.plan(model).memory
-    return (np.nan if expected is None else expected[1]), (peaks[1] - peaks[0]) / (len(x) - 1)
+    return (np.nan if expected is None else expected[1]), (peaks[1] - peaks[0]) / (len(x) // 2)
+
+
+def peak(step: Callable[[np.ndarray], object], x: np.ndarray) -> int:
+    """Return the peak in bytes of the process during a call, the first call apart."""
+    own = pathlib.Path("/proc/self")
+    step(x)
+    ctypes.CDLL(None).malloc_trim(0)  # free memory that the process still holds would hide growth
+    (own / "clear_refs").write_text("5", encoding="utf-8")  # the peak starts anew
+    step(x)
+    (found,) = re.findall(r"VmHWM:\s+(\d+) kB", (own / "status").read_text(encoding="utf-8"))
+    return int(found) * 1024
 
 
 def table(repeats: int) -> str:
