@@ -58,7 +58,7 @@ class Backward(AnalyzerBase):
             (None for the gradient) of which the first that an operation meets counts.
         initial: Relevance of the explained output: "one", "score" (its value), a number, None as the rule says.  Or an
             array, of the whole output, whatever the target; or a mapping from sites to numbers or arrays, of what
-            these return.
+            these return.  Arrays are of one sample, or have a row for each.
         times_input: Multiply the result with the input (Shrikumar et al. 2016).
         score: "logit" strips a softmax or sigmoid head, "probability" keeps it.
         on_unsupported: "raise" or "gradient", for operations that no rule is for; None as the rule says.
@@ -133,15 +133,13 @@ class Backward(AnalyzerBase):
         if self.at is not None:
             return at_site(self, self.at, program)
         rules, otherwise = self.rule_map()
-        start = start_of(self._initial)
-        starts = tuple(start) if isinstance(start, dict) else ()
-        wanted(tuple(filter(None, starts)), program)  # sites that exist
+        start, starts = start_of(self._initial, program)
         ruled = program.with_rules(rules, otherwise=otherwise, starts=starts) if rules else program
         residual = "conservation" in self.claims
         how = {"taps": wanted(self.layers, ruled), "stops": wanted(self.stop_at, ruled), "sinks": self.account}
 
-        def step(inputs: Tensors, target: object, ids: Tensor) -> Attribution:  # noqa: ARG001  # nothing is random here
-            pull = ruled.pull(inputs, target, initial=start, **how)  # type: ignore[arg-type]
+        def step(inputs: Tensors, target: object, ids: Tensor) -> Attribution:
+            pull = ruled.pull(inputs, target, initial=start(ids), **how)  # type: ignore[arg-type]
             found = pull.relevance
             if self.times_input:
                 found = tuple(r * x for r, x in zip(found, inputs, strict=True))

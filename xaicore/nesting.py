@@ -9,6 +9,7 @@ import attrs
 
 from xaicore.engine.target_text import split_output
 from xaicore.errors import InvalidParameter
+from xaicore.relevance import start_rows
 
 if TYPE_CHECKING:
     from xaicore.analyzer import AnalyzerBase
@@ -57,13 +58,17 @@ def nested(analyzer: object) -> Iterator[AnalyzerBase]:
 def rows_of(analyzer: object, program: Program) -> int | None:
     """Return for how many samples an analyzer, or one inside, holds values of their own; None for any number.
 
+    Values are its baselines, and the relevance of its field ``initial``.
+
     Raises:
         InvalidParameter: Two of them hold values for different numbers of samples.
     """
     found = {rows for one in nested(analyzer) if (rows := one.rows(program)) is not None}
+    found |= {rows for one in nested(analyzer) for rows in start_rows(getattr(one, "initial", None), program)}
     if len(found) > 1:
         raise InvalidParameter(
-            f"Given baselines for {' and '.join(map(str, sorted(found)))} samples; expected as many."
+            f"Given initial relevance or baselines for {' and '.join(map(str, sorted(found)))} samples; expected as "
+            "many."
         )
     return next(iter(found), None)
 

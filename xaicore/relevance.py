@@ -11,6 +11,8 @@ from xaicore.errors import InvalidParameter
 from xaicore.values import Array, convert_by, numeric_or_array
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xaicore.protocols import Program, Pull, Tensor
 
 # "one", "score", a number, an array, or (site, number or array) pairs.
@@ -48,15 +50,53 @@ initial: attrs.Converter[Any, Any] = attrs.Converter(_initial, takes_field=True)
 sites: attrs.Converter[Any, tuple[str, ...]] = attrs.Converter(_sites, takes_field=True)
 
 
-def start_of(value: Initial) -> Any:
-    """Return what ``Program.pull`` takes as initial."""
+def start_of(value: Initial, program: Program) -> tuple[Callable[[Tensor], Any], tuple[str, ...]]:
+    """Return (ids -> what ``Program.pull`` takes as initial, the sites where relevance starts, "" for the output).
+
+    Raises:
+        UnknownSite, InvalidParameter: no such site, or what is given there does not broadcast to its output.
+    """
     if isinstance(value, str):
-        return value
+        return (lambda ids: value), ()  # noqa: ARG005  # one signature for all forms
     if isinstance(value, float):
-        return lambda scores: scores * 0 + value
-    if isinstance(value, Array):
-        return {"": value.data}
-    return {site: one.data if isinstance(one, Array) else one for site, one in value}
+        return (lambda ids: lambda scores: scores * 0 + value), ()  # noqa: ARG005
+    given = _given(value)
+    rows = {site: _rows(site, one, program) for site, one in given.items()}
+
+    def start(ids: Tensor) -> dict[str, Any]:
+        import tensorflow as tf
+
+        return {site: one if rows[site] is None else tf.gather(one, ids) for site, one in given.items()}
+
+    return start, tuple(given)
+
+
+def start_rows(value: object, program: Program) -> set[int]:
+    """Return for how many samples the relevance of a field ``initial`` holds rows of their own; nothing for any."""
+    given = _given(value) if isinstance(value, Array | tuple) else {}
+    return {rows for site, one in given.items() if (rows := _rows(site, one, program)) is not None}
+
+
+def _given(value: Any) -> dict[str, Any]:
+    pairs = (("", value),) if isinstance(value, Array) else value
+    return {site: one.data if isinstance(one, Array) else one for site, one in pairs}
+
+
+def _rows(site: str, value: object, program: Program) -> int | None:
+    """Return the samples that relevance is given for; None where it is one sample's, and broadcast."""
+    import numpy as np
+
+    graph, given = program.graph, np.asarray(value).shape
+    expected = graph.specs[graph.node(site).outputs[0] if site else graph.outputs[0]].shape[1:]
+    by_sample = len(given) > len(expected)
+    sample = given[1:] if by_sample else given
+    ends = zip(sample, expected[len(expected) - len(sample) :], strict=False)
+    if len(sample) > len(expected) or not all(n == 1 or e in {None, n} for n, e in ends):
+        raise InvalidParameter(
+            f"Given initial relevance of shape {given} for {f'the output of {site!r}' if site else 'the output'}; "
+            f"expected a number, or an array that broadcasts to one sample, {expected}, or holds one for each sample."
+        )
+    return given[0] if by_sample and given[0] != 1 else None
 
 
 def wanted(layers: tuple[str, ...], program: Program) -> tuple[str, ...]:

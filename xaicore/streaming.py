@@ -168,7 +168,10 @@ def _check_rows(run: Run, rows: int | None, samples: int, *, least: bool = False
     check_lengths(run.forwarded, samples, least=least)
     if rows is not None and (rows < samples or (rows != samples and not least)):
         some = "at least " if least else ""
-        raise InvalidArgument(f"Given baselines for {rows} samples and {some}{samples} samples; expected one for each.")
+        raise InvalidArgument(
+            f"Given initial relevance or baselines for {rows} samples and {some}{samples} samples; expected one for "
+            "each."
+        )
 
 
 def _data(

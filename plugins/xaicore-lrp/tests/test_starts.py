@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 import xaicore
+from xaicore.errors import InvalidArgument, InvalidParameter
 
 # float64, sums of six products; some denominators are a hundredth of their terms.
 ROUNDING = 1e-10
@@ -74,3 +75,31 @@ def test_relevance_that_comes_by_the_next_layer_is_as_ever(rule: str, model: ker
     inner = RULES[rule](hidden, last, shift, np.broadcast_to(np.eye(3)[1], (5, 3)))
     expected = RULES[rule](x, weights, bias, inner)
     np.testing.assert_allclose(found.attributions, expected, rtol=ROUNDING, atol=ROUNDING * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("site", ["", "first"])
+def test_relevance_of_each_sample_goes_with_it_into_batches(site: str, model: keras.Model) -> None:
+    """Seven rows in batches of three: each sample starts from its own, by the formula."""
+    generator = np.random.default_rng(2)
+    x = generator.normal(size=(7, 6))
+    (weights, bias), (last, shift) = (model.get_layer(n).get_weights() for n in ("first", "last"))
+    start = generator.normal(size=(7, 8 if site else 3))
+    analyzer = xaicore.get_analyzer("lrp.composite(rule=lrp.z)", initial={site: start} if site else start)
+    found = analyzer.explain(model, x, target=1, batch_size=3, verbose=0)
+    inner = start if site else epsilon(0.0, np.maximum(x @ weights + bias, 0), last, shift, start)
+    expected = epsilon(0.0, x, weights, bias, inner)
+    np.testing.assert_allclose(found.attributions, expected, rtol=ROUNDING, atol=ROUNDING * np.abs(expected).max())
+    with pytest.raises(InvalidArgument, match="relevance or baselines for 7 samples and 6"):
+        analyzer.explain(model, x[:6], target=1, batch_size=3, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [(np.ones(4), "the output;"), ({"first": np.ones((2, 4))}, "'first'"), (np.ones((2, 1, 3)), "the output;")],
+)
+def test_relevance_of_another_shape_is_refused_by_the_plan_of_the_model(
+    given: object, told: str, model: keras.Model
+) -> None:
+    analyzer = xaicore.get_analyzer("lrp.composite(rule=lrp.z)", initial=given)
+    with pytest.raises(InvalidParameter, match=told):
+        analyzer.explain(model, np.ones((2, 6)), target=1, verbose=0)
