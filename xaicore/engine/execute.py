@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from xaicore.engine.vjp import vjp
-from xaicore.errors import PlanBroken
+from xaicore.errors import PlanBroken, XaicoreError
 from xaicore.inspect.affine import read_affine, twin
 from xaicore.inspect.kinds import is_padding
 from xaicore.inspect.nodes import Ref
@@ -85,14 +85,24 @@ def run_rule(node: Node, ruled: Ruled, tensors: Sequence[tf.Tensor]) -> Ran:
     """
     kept: list[Backward] = []
     given: list[bool] = []  # of the inputs that the rule sees, whether it is a tensor of the graph or a constant
+    failed: list[XaicoreError] = []
 
     def call(*args: object, **kwargs: object) -> tf.Tensor:
-        output, _, backward = ruled(node.operation.call, args, kwargs)
+        try:
+            output, _, backward = ruled(node.operation.call, args, kwargs)
+        except XaicoreError as error:
+            failed.append(error)
+            raise
         kept.append(backward)
         given.extend(_given(node, args, kwargs))
         return output
 
-    (output,) = run(node, tensors, twin(node.operation, call=call))
+    try:
+        (output,) = run(node, tensors, twin(node.operation, call=call))
+    except Exception:
+        if failed:  # Keras raises another of the same class, with the arguments of the call in its text
+            raise failed[0] from None
+        raise
     if len(kept) != 1:
         raise PlanBroken(f"{node.site} was planned under {ruled.rule!r}; its call was met {len(kept)} times, not once.")
 

@@ -133,3 +133,14 @@ def test_rules_inside_containers_are_named_by_text(rule):
 def test_an_unknown_rule_inside_a_mapping_is_named():
     with pytest.raises(xaicore.errors.XaicoreError, match=r"lrp\.gama"):
         xaicore.get_analyzer("lrp.composite", rule={"conv": "lrp.gama"})
+
+
+def test_what_a_rule_refuses_is_said_without_what_keras_adds() -> None:
+    """Bounds of another shape are met where the layer is called, inside of Keras."""
+    x = keras.Input((6,))
+    model = keras.Model(x, layers.Dense(3, name="only")(x))
+    analyzer = xaicore.get_analyzer("lrp.composite", input=(np.zeros(4), np.ones(4)), rule="lrp.z")
+    with pytest.raises(InvalidParameter) as raised:
+        analyzer.explain(model, np.ones((2, 6), np.float32), target=1, verbose=0)
+    assert str(raised.value).startswith("Given a bound of shape (4,)")
+    assert "Exception encountered" not in str(raised.value)
