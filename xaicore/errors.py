@@ -172,6 +172,10 @@ class FoldingDiffers(ModelMistake, ArithmeticError):
     """The model with its batch normalization folded does not compute what the model computes."""
 
 
+class NothingToFold(ModelMistake, ValueError):
+    """Folding was asked for, and the model has no batch normalization beside a layer that could take it."""
+
+
 class NotFitted(ModelMistake, RuntimeError):
     """The analyzer has to learn from data first: ``analyzer.fit(model, data)``."""
 

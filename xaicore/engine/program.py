@@ -14,7 +14,7 @@ from xaicore.engine.shadow import run_opaque
 from xaicore.engine.sweep import Sweep, or_zeros
 from xaicore.engine.visits import Visits
 from xaicore.engine.vjp import vjp
-from xaicore.errors import IntegerInput, InvalidParameter
+from xaicore.errors import IntegerInput, InvalidParameter, NothingToFold
 from xaicore.inspect.apart import activations_apart
 from xaicore.inspect.entry import is_entry, with_entry
 from xaicore.inspect.folding import fold_batch_normalization, folded_sites
@@ -153,8 +153,16 @@ class Program:
         """Return the program with batch normalization folded into the linear layers beside it, where it can be.
 
         Law: ``folded().outputs(x)`` is ``outputs(x)`` up to rounding.
+
+        Raises:
+            NothingToFold: none can be; what was asked for would silently be something else.
         """
         graph = fold_batch_normalization(self.graph)
+        if not folded_sites(graph):
+            raise NothingToFold(
+                "Asked to fold batch normalization; the part of the model that is explained has none beside a linear "
+                "layer that could take it: see `analyzer.plan(model)` without fold. Leave fold out."
+            )
         return attrs.evolve(self, graph=graph, whole=fold_batch_normalization(self.whole, folded_sites(graph)))
 
     def given(self, context: Tensors) -> Program:
