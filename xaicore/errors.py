@@ -18,7 +18,7 @@ Each class also derives from the builtin that it is, so that ``except ValueError
     │   ├── UnknownSite (KeyError)                     UnsupportedOperation (ValueError)
     │   ├── RuleNeverMet (ValueError)                  LayerIndex (IndexError)
     │   ├── SiteNeverMet (RuleNeverMet)                RuleTaken (RuleNeverMet)
-    │   ├── RuleCount (ValueError)
+    │   ├── RuleCount (ValueError)                     NothingToFold (ValueError)
     │   ├── UnknownLayer (KeyError)                    FoldingDiffers (ArithmeticError)
     │   ├── NotFitted (RuntimeError)                   NoActivation (ValueError)
     │   ├── PlanBroken (RuntimeError)                  BlackBoxMistake (ValueError)
