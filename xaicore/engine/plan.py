@@ -98,7 +98,8 @@ def decide(
         rules: (condition, rule or None for the gradient), in order.
         otherwise: "gradient", or "unsupported" to refuse operations that nothing matches and that do not only route.
         required: Conditions that the user named: the rule of each has to act somewhere.
-        noted: Conditions whose rules may act nowhere, which the plan then notes.
+        noted: Conditions whose rules may act nowhere, which the plan then notes; one that is required too has to be met
+            by an operation, and may lose it to an earlier rule.
         starts: Sites at whose output relevance starts, "" for the output of the graph.
 
     Raises:
@@ -128,7 +129,7 @@ def decide(
                 chosen[site] = rule
         rows += [PlanRow(str(s), "BatchNormalization", "folded", "", f"into {node.site}") for s in node.folded]
     _refuse(rows, rules, chosen)
-    conditions.refuse(required, [row.operation for row in rows])
+    conditions.refuse(required, noted, [row.operation for row in rows])
     costs = estimate(graph, whole, chosen, facts)
     return Plan(
         _annotated(rows, graph, costs),

@@ -41,10 +41,11 @@ class Conditions:
             self.acted.add(found[0])
         return found
 
-    def refuse(self, required: Sequence[str], operations: Sequence[str]) -> None:
-        """Raise for a condition that was required and whose rule acts nowhere."""
+    def refuse(self, required: Sequence[str], yielding: Sequence[str], operations: Sequence[str]) -> None:
+        """Raise for a condition that was required and whose rule acts nowhere; those that yield may be taken."""
         for condition in required:
-            if condition not in self.acted:
+            taken = self.matched.get(condition, set()) - {""}
+            if condition not in self.acted and not (taken and condition in yielding):
                 raise self._error(condition, operations)
 
     def notes(self, wanted: Sequence[str]) -> tuple[str, ...]:

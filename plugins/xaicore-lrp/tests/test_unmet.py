@@ -80,6 +80,17 @@ def test_the_plan_of_a_preset_notes_its_rules_that_act_nowhere(model: keras.Mode
     assert not xaicore.get_analyzer("lrp.composite(dense=lrp.z)").plan(model).notes
 
 
+def test_the_only_convolution_may_be_the_first_layer() -> None:
+    """The input rule goes before that of convolutions, which is no mistake of who gave both."""
+    one = keras.Sequential([layers.Input((4, 4, 1)), layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(2)])
+    plan = xaicore.get_analyzer("lrp.composite(input=lrp.flat, conv=lrp.zplus, rule=lrp.z)").plan(one)
+    assert [row.rule for row in plan.rows if row.rule] == ["lrp.flat", "lrp.z"]
+    assert [note for note in plan.notes if "'conv'" in note]
+    none = keras.Sequential([layers.Input((4,)), layers.Dense(2)])
+    with pytest.raises(RuleNeverMet, match="'conv'"):
+        xaicore.get_analyzer("lrp.composite(conv=lrp.zplus)").plan(none)
+
+
 @pytest.mark.parametrize("operations", [lambda x: x / 127.5 - 1.0, lambda x: (x - np.ones((4, 4, 1), "f")) * 2.0])
 def test_preprocessing_written_as_operations_comes_before_the_first_layer(operations: object) -> None:
     """As the layer Rescaling does: relevance passes unchanged, and the input rule acts."""

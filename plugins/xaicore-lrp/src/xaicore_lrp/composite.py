@@ -139,14 +139,22 @@ class Composite(AnalyzerBase):
 
     @property
     def noted(self) -> tuple[str, ...]:
-        """Conditions of a preset's rules, which may act nowhere: the plan then says so."""
-        return () if self.strict else self._given
+        """Conditions whose rules may act nowhere, which the plan says: a preset's, and fields behind ``input``.
+
+        The order of fields is ours, so that the only convolution may be the first layer; the order of pairs is the
+        user's, and a pair that others leave nothing is a mistake.
+        """
+        return self._fields if self.strict else self._given
+
+    @property
+    def _fields(self) -> tuple[str, ...]:
+        given = ((self._first, self.input), ("norm", self.bn), ("conv", self.conv), ("dense", self.dense))
+        return tuple(condition for condition, rule in given if rule is not None)
 
     @property
     def _given(self) -> tuple[str, ...]:
-        given = ((self._first, self.input), ("norm", self.bn), ("conv", self.conv), ("dense", self.dense))
         pairs = self.rule if isinstance(self.rule, tuple) and not self._listed else ()
-        return tuple(condition for condition, rule in (*given, *pairs) if rule is not None)
+        return (*self._fields, *(condition for condition, rule in pairs if rule is not None))
 
     def check_program(self, program: Program) -> None:
         """Refuse a list or an index that does not fit the model's kernel layers."""
