@@ -115,8 +115,9 @@ class Search:
         slope = copies.weight[:, None] * verdict.near + verdict.far
         weight = self.weighed(copies, given, verdict.valid)
         moved = self.move(self.keep(copies, point, verdict), given, _told_apart(slope))
-        # Where the cost's kinks hold every feature nothing is lost by taking less of it at once.
-        stuck = tf.reduce_all(moved.x == copies.x, axis=1) & ~verdict.valid
+        # Where the cost's kinks hold every feature nothing is lost by taking less of it at once; a copy that has met
+        # something is near the kink's own C, and would lose what it has found out about it.
+        stuck = tf.reduce_all(moved.x == copies.x, axis=1) & ~verdict.valid & tf.math.is_inf(copies.distance)
         ratio = tf.constant(self.settings.growth**_HELD, weight.dtype)
         return moved._replace(weight=tf.where(stuck, tf.maximum(weight / ratio, _LEAST), weight))
 

@@ -40,6 +40,7 @@ def step_of(settings: Counterfactual, program: Program) -> Step:
     data = (settings.reference, settings.labels)
     rare = None if settings.plausibility is None else with_data(settings.plausibility, *data)
     informed = attrs.evolve(settings, cost=with_data(settings.cost, *data), plausibility=rare)
+    single = attrs.evolve(informed, C=1.0, starts=1)
     around = None if settings.pertinent is None else Layout.of(program.graph).spread("baseline", settings.baseline)
     opaque = any(isinstance(node.operation, HostFunction) for node in program.whole.nodes)
     asked = with_head(program) if settings.numbers else program
@@ -60,23 +61,22 @@ def step_of(settings: Counterfactual, program: Program) -> Step:
         baseline = None if around is None else tf.zeros_like(x) + tf.constant(np.asarray(around), x.dtype)
         given = spread(informed, x, index, baseline)
         judge = judge_of(classes, inputs, sloped=False)
-        once = spread(attrs.evolve(informed, C=1.0, starts=1, n=1), x, index, baseline)
-        already = judge.settled(once)
+        already = judge.settled(spread(attrs.evolve(single, n=1), x, index, baseline))
         copies = start(judge, given, already, ids)
         if is_hosted(settings.optimizer):
             # Shapes and dtypes alone: what is compiled for one batch serves the others.
             like = tuple(tf.TensorSpec((None, *one.shape[1:]), one.dtype) for one in inputs)
-            key = (classes, like)
-            if key not in hosts:
-                hosts[key] = HostSearch(judge_of(classes, like, sloped=settings.needs_gradient), opaque=opaque)
-            found = hosts[key].run(copies, given, ids)
+            if (classes, like) not in hosts:
+                searching = HostSearch(judge_of(classes, like, sloped=settings.needs_gradient), opaque=opaque)
+                hosts[classes, like] = searching
+            found = hosts[classes, like].run(copies, given, ids)
         else:
             found = Search(judge_of(classes, inputs, sloped=True)).run(copies, given)
         kept = best(found, settings.copies, settings.n)
         if settings.n > 1:
-            most = spread(attrs.evolve(informed, C=1.0, starts=1, n=settings.copies + settings.n), x, index, baseline)
+            most = spread(attrs.evolve(single, n=settings.copies + settings.n), x, index, baseline)
             kept = completed(judge, kept, found, most)
-        of_sample = spread(attrs.evolve(informed, C=1.0, starts=1), x, index, baseline)
+        of_sample = spread(single, x, index, baseline)
         return result(judge, program, kept, of_sample, inputs, scores=target(outputs), already=already)
 
     return step
