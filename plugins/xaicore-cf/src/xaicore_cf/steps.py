@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 def step_of(settings: Counterfactual, program: Program) -> Step:
     """Return the step of a search on a model: one forward, and the search."""
-    import numpy as np
-
     from xaicore.inspect.black_box import HostFunction
 
     box = box_of(program.graph, settings)
@@ -58,7 +56,7 @@ def step_of(settings: Counterfactual, program: Program) -> Step:
         if asks and not settings.compiled:
             classes.refuse_unsaid(outputs.numpy())
         index = classes.index(target, outputs)
-        baseline = None if around is None else tf.zeros_like(x) + tf.constant(np.asarray(around), x.dtype)
+        baseline = None if around is None else tf.zeros_like(x) + tf.constant(around, x.dtype)
         given = spread(informed, x, index, baseline)
         judge = judge_of(classes, inputs, sloped=False)
         already = judge.settled(spread(attrs.evolve(single, n=1), x, index, baseline))
