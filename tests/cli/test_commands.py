@@ -78,7 +78,14 @@ def test_show_tells_what_a_rule_covers():
     assert "SeparableConv2D (each of its two stages)" in text
     assert "lrp.gate on product" in text
     assert "LayerNormalization" in run("show", "lrp.sample_norm").stdout
-    assert "acts on" not in run("show", "lrp.composite").stdout
+
+
+def test_show_tells_which_rules_a_composite_is_made_of():
+    text = " ".join(run("show", "lrp.epsilon_plus_flat").stdout.split())
+    assert "rules lrp.flat(stabilizer=1e-06) on first; lrp.pass on norm" in text
+    assert "lrp.gate on product" in text
+    assert "\nrules " not in run("show", "gradient").stdout
+    assert "learn" in run("show", "lrp.pattern_net").stdout  # it has none yet
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("show", "lrp.epsilon"), ("explain", "--help"), ("--help",)])

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from xaicore.errors import XaicoreError
 from xaicore.inspect.kind_names import LAYER_NAMES, OPERATION_NAMES, STAGED
 from xaicore.registry import default, parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from xaicore.protocols import Setting
+    from xaicore.protocols import RuleMap, Setting
     from xaicore.registry import Row
 
 
 _KERNEL = ("conv", "dense")
+# What operations get that no rule is for.
+_REST = {"unsupported": "refused, unless on_unsupported='gradient'", "gradient": "their gradient"}
 # Words of conditions that stand for several kinds.
 _AFFINE = {"affine": (*_KERNEL, "norm"), "contains_kernel": _KERNEL, "first": _KERNEL, "relu": ("activation",)}
 
@@ -30,7 +33,8 @@ class Description:
     signature: the name with its parameters and their values where none is given.
     above: parameters that it also takes where it serves as another kind: (kind, parameters).
     documentation: what the author wrote about the part.
-    covers: of a rule, (label, text): what it acts on, and what acts around it where it alone is named.
+    covers: (label, text): of a rule, what it acts on, and what acts around it where it alone is named; of an analyzer
+        made of several, which acts where.
     """
 
     row: Row
@@ -75,7 +79,7 @@ def describe(name: str) -> Description:
         for kind, (path, parameter) in registry.kinds[row.kind].lift.items()
     )
     setting = getattr(factory, "setting", None)
-    covers = () if setting is None else tuple(_covers(setting))
+    covers = tuple(_rules(name) if setting is None else _covers(setting))
     return Description(row, f"{row.name}({own})", above, inspect.getdoc(factory) or "", covers)
 
 
@@ -93,8 +97,26 @@ def _covers(setting: Setting) -> Iterator[tuple[str, str]]:
     for condition, rule in setting.companions:
         by_rule.setdefault(rule or "the gradient", []).append(condition)
     yield "around it", "; ".join(f"{rule} on {', '.join(conditions)}" for rule, conditions in by_rule.items())
-    rest = {"unsupported": "refused, unless on_unsupported='gradient'", "gradient": "their gradient"}
-    yield "others", rest[setting.otherwise]
+    yield "others", _REST[setting.otherwise]
+
+
+def _rules(name: str) -> Iterator[tuple[str, str]]:
+    """Yield which rules an analyzer is made of, in the order in which they are asked."""
+    try:
+        mapped: Callable[[], tuple[RuleMap, str]] = default().get(name, "analyzer").rule_map
+        rules, otherwise = mapped()
+    except (XaicoreError, AttributeError):  # of another kind, without rules, or of nothing yet: it has to learn first
+        return
+    if rules:
+        yield "rules", "; ".join(f"{'the gradient' if r is None else _text(r)} on {where}" for where, r in rules)
+        yield "others", _REST[otherwise]
+
+
+def _text(rule: object) -> str:
+    try:
+        return default().expression_of(rule)
+    except XaicoreError:  # no plugin declares it
+        return repr(rule)
 
 
 def summary_of(expression: str) -> str:

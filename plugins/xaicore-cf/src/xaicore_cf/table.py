@@ -100,7 +100,7 @@ _SEARCHES: dict[str, Declaration] = {
             "optimizer": "cf.adam(epsilon=1e-16)",
             "tol": 0.05,
         },
-        summary="The nearest input whose target class has its probability, to 0.05; C falls until it has, as lambda grows in the paper.",
+        summary="The nearest input whose target has its probability, to 0.05; C falls until then (the paper: lambda grows).",
         formula="min_x max_lambda lambda (f(x) - y)^2 + sum_i |x_i - x_0i| / MAD_i",
         cites=("wachter2017",),
     ),
