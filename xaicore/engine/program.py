@@ -155,10 +155,11 @@ class Program:
         Law: ``folded().outputs(x)`` is ``outputs(x)`` up to rounding.
 
         Raises:
-            NothingToFold: none can be; what was asked for would silently be something else.
+            NothingToFold: none of those there are can be; what was asked for would silently be something else.
         """
         graph = fold_batch_normalization(self.graph)
-        if not folded_sites(graph):
+        there = any(type(node.operation).__name__ == "BatchNormalization" for node in self.graph.nodes)
+        if there and not folded_sites(graph):
             raise NothingToFold(
                 "Asked to fold batch normalization; the part of the model that is explained has none beside a linear "
                 "layer that could take it: see `analyzer.plan(model)` without fold. Leave fold out."

@@ -104,12 +104,10 @@ def test_what_is_read_twice_is_not_folded_away() -> None:
     assert [str(n.site) for n in fold_batch_normalization(read_graph(model)).nodes][:2] == ["conv", "norm"]
 
 
-def test_a_cut_between_the_two_leaves_the_normalization() -> None:
-    model = float64_twin(convolutional())
-    x = inputs_of(model, 2)
-    folded = xaicore.explain("lrp.composite(rule=lrp.z, fold=True, at='conv2')", model, x, target=1)
-    plain = xaicore.explain("lrp.composite(rule=lrp.z, at='conv2')", model, x, target=1)
-    np.testing.assert_allclose(folded.attributions, plain.attributions, rtol=1e-8, atol=1e-10)
+def test_a_cut_between_the_two_leaves_nothing_to_fold() -> None:
+    """What is explained begins behind the layer that would take the normalization."""
+    with pytest.raises(NothingToFold):
+        xaicore.get_analyzer("lrp.composite(rule=lrp.z, fold=True, at='conv2')").plan(convolutional())
 
 
 def test_every_rule_conserves_on_the_folded_model() -> None:
@@ -138,11 +136,10 @@ def test_a_difference_is_an_error_that_says_so() -> None:
 
 
 @pytest.mark.parametrize("name", ["lrp.composite(fold=True)", "lrp.epsilon_plus(fold=True)"])
-@pytest.mark.parametrize("norm", [True, False])
-def test_folding_that_finds_nothing_to_fold_is_refused(name: str, norm: bool) -> None:
-    """No normalization at all, or one behind an activation and before nothing."""
+def test_folding_that_can_fold_nothing_is_refused(name: str) -> None:
+    """A normalization behind an activation and before nothing; a model without one is as folded as can be."""
     x = keras.Input((4,))
     y = layers.Dense(3, activation="relu")(x)
-    model = keras.Model(x, layers.BatchNormalization(name="norm")(y) if norm else y)
     with pytest.raises(NothingToFold, match="Leave fold out"):
-        xaicore.get_analyzer(name).plan(model)
+        xaicore.get_analyzer(name).plan(keras.Model(x, layers.BatchNormalization(name="norm")(y)))
+    assert xaicore.get_analyzer(name).plan(keras.Model(x, y)).rows

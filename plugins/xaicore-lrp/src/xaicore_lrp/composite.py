@@ -61,7 +61,7 @@ class Composite(AnalyzerBase):
 
     Raises:
         InvalidParameter: an index without its rule, or the reverse; a rule map of another form.
-        FoldingDiffers: the folded model computes something else.
+        FoldingDiffers: the folded model computes something else.  NothingToFold: no normalization can be folded.
         ConflictingParameters: a list of rules, one per kernel layer, beside conv, dense or until_index.
         RuleCount: a list of another length than the model has kernel layers.
         LayerIndex: an index beyond the kernel layers.
