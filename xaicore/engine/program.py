@@ -18,6 +18,7 @@ from xaicore.errors import IntegerInput, InvalidParameter, NothingToFold
 from xaicore.inspect.apart import activations_apart
 from xaicore.inspect.entry import is_entry, with_entry
 from xaicore.inspect.folding import fold_batch_normalization, folded_sites
+from xaicore.inspect.layers import is_batch_normalization_layer
 from xaicore.inspect.quiet import quiet
 from xaicore.inspect.running import run
 from xaicore.protocols import Initial, Pull, RuleMap, Tensors
@@ -158,7 +159,7 @@ class Program:
             NothingToFold: none of those there are can be; what was asked for would silently be something else.
         """
         graph = fold_batch_normalization(self.graph)
-        there = any(type(node.operation).__name__ == "BatchNormalization" for node in self.graph.nodes)
+        there = any(is_batch_normalization_layer(node.operation) for node in self.graph.nodes)
         if there and not folded_sites(graph):
             raise NothingToFold(
                 "Asked to fold batch normalization; the part of the model that is explained has none beside a linear "
