@@ -33,7 +33,7 @@ ANALYZERS = (
     "lrp.epsilon",
     "lrp.epsilon(epsilon=0.25)",
     "lrp.alpha2beta1",
-    "lrp.composite(conv=lrp.alpha1beta0, input=lrp.flat, rule=lrp.pass)",
+    "lrp.composite(conv=lrp.alpha1beta0, input=lrp.flat, bn=lrp.pass, rule=lrp.z)",
     "gradient.smoothgrad(lrp.epsilon(epsilon=0.25), n=8) | absmax",
 )
 

@@ -43,7 +43,7 @@ ANALYZERS = (
     "cam.gradcam",
     "lrp.epsilon(epsilon=0.25)",
     "lrp.alpha1beta0",
-    "lrp.composite(conv=lrp.alpha1beta0, input=lrp.flat, rule=lrp.pass)",
+    "lrp.composite(conv=lrp.alpha1beta0, input=lrp.flat, bn=lrp.pass, rule=lrp.z)",
 )
 
 
