@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import xaicore
 from xaicore.cli import demo
 from xaicore.cli.demo import adult, applicants, expressions, imagenet
 from xaicore.cli.demo.packages import PackageFile
 from xaicore.cli.group import group
 from xaicore.errors import FamilyNotInstalled, PackageMissing, UnreadableInput, UnreadableModel
+from xaicore.testing.models import MODELS
 
 ROOT = pathlib.Path(__file__).parents[2]
 ABSENT = PackageFile("xaicore-absent", "x", install="pip install xaicore-absent")
@@ -255,6 +257,13 @@ def test_what_is_not_installed_is_left_out_with_what_brings_it(few, monkeypatch,
         assert part in text
     assert f"<h2>{imagenet.TITLE}</h2>" not in text
     assert f"<h2>{applicants.TITLE}</h2>" not in text  # it was not asked for
+
+
+@pytest.mark.parametrize("expression", dict.fromkeys((*expressions.ANALYZERS, *imagenet.ANALYZERS)))
+def test_every_analyzer_of_the_demo_has_a_rule_for_each_kind_of_layer_there(expression: str) -> None:
+    """Planned on a network of their kinds: the networks themselves are explained by the slow test."""
+    plan = xaicore.get_analyzer(expression).plan(MODELS["convolutional"]())
+    assert not [row.site for row in plan.rows if row.action == "unsupported"]
 
 
 @pytest.mark.slow
