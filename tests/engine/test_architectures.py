@@ -6,58 +6,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers, ops
+from keras import layers
 
 import xaicore
+from transformers import PatchEncoder, Patches, subclassed_transformer
 from xaicore.errors import PrecisionWarning, RuleNeverMet, UnsupportedOperation
 from xaicore.testing.models import randomise
 
 RNG = np.random.default_rng(0)
-
-
-class Patches(layers.Layer):
-    """Non-overlapping patches, as Keras's example of a vision transformer makes them."""
-
-    def __init__(self, size, **more):
-        super().__init__(**more)
-        self.size = size
-
-    def call(self, images):
-        batch, height, width, channels = ops.shape(images)
-        patches = ops.image.extract_patches(images, size=self.size)
-        count = (height // self.size) * (width // self.size)
-        return ops.reshape(patches, (batch, count, self.size * self.size * channels))
-
-
-class PatchEncoder(layers.Layer):
-    """A projection of each patch, and an embedding of its place."""
-
-    def __init__(self, count, width, **more):
-        super().__init__(**more)
-        self.count = count
-        self.projection = layers.Dense(width)
-        self.places = layers.Embedding(count, width)
-
-    def call(self, patches):
-        return self.projection(patches) + self.places(ops.expand_dims(ops.arange(0, self.count, 1), axis=0))
-
-
-class SubclassedTransformer(keras.Model):
-    """A vision transformer with a class token, its batch size read while it runs."""
-
-    def __init__(self):
-        super().__init__()
-        self.patches, self.encoder = Patches(4), PatchEncoder(16, 8)
-        self.attention, self.norm = layers.MultiHeadAttention(2, 4), layers.LayerNormalization()
-        self.head = layers.Dense(4)
-        self.token = self.add_weight(shape=(1, 1, 8), name="token")
-
-    def call(self, x):
-        encoded = self.encoder(self.patches(x))
-        token = ops.broadcast_to(self.token, (ops.shape(x)[0], 1, 8))
-        encoded = ops.concatenate([token, encoded], axis=1)
-        encoded = encoded + self.attention(self.norm(encoded), self.norm(encoded))
-        return self.head(encoded[:, 0])
 
 
 def functional_transformer():
@@ -69,12 +25,6 @@ def functional_transformer():
         hidden = layers.Dense(16, activation=keras.activations.gelu)(layers.LayerNormalization()(added))
         encoded = layers.Add()([layers.Dense(8)(layers.Dropout(0.1)(hidden)), added])
     return keras.Model(x, layers.Dense(4)(layers.Flatten()(layers.LayerNormalization()(encoded))))
-
-
-def subclassed_transformer():
-    model = SubclassedTransformer()
-    model(np.zeros((1, 16, 16, 3), "float32"))
-    return model
 
 
 def recurrent(*cells):

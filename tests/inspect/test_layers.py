@@ -7,6 +7,7 @@ import pytest
 from keras import layers
 
 from networks import Raw, nested_and_flat, small_cnn, subclassed_and_flat
+from transformers import subclassed_transformer
 from xaicore.errors import InvalidArgument, UnknownLayer, UnknownSite
 from xaicore.inspect import layers as ask
 
@@ -154,3 +155,7 @@ def test_the_index_of_a_layer_counts_kernels_in_the_order_of_execution() -> None
         ask.layer_index(model, "nowhere")
     raw, _ = subclassed_and_flat(Raw)
     assert ask.layer_index(raw, raw.leave) == 3
+    transformer = subclassed_transformer()  # layers made of layers, in a model that runs whole
+    assert ask.layer_index(transformer, transformer.encoder) == 0
+    assert ask.layer_index(transformer, transformer.attention) == 4
+    assert ask.layer_index(transformer, transformer.head) == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -80,6 +81,22 @@ def test_apply_takes_a_bare_tensor_with_its_batch() -> None:
     (total,) = ops.apply(layers.Add(), [x, x])
     assert one.shape == single.shape == (2, 3)
     np.testing.assert_array_equal(total, 2 * x)
+
+
+def test_apply_on_symbolic_tensors_leaves_the_layer_alone() -> None:
+    """A model of both calls, of the layer and of what stands for it, has one set of variables."""
+    x = keras.Input((3,))
+    layer = layers.Dense(2)
+    y = layer(x)
+    before = list(layer._inbound_nodes), list(x._keras_history.operation._outbound_nodes)
+    (again,) = ops.apply(layer, x)
+    assert (layer._inbound_nodes, x._keras_history.operation._outbound_nodes) == before
+    both = keras.Model(x, [y, again])
+    assert len(both.weights) == 2
+    np.testing.assert_array_equal(*both(np.ones((2, 3), np.float32)))
+
+    (made,) = ops.apply(layers.Dense(2), x)  # not built, so that it is called as by Keras
+    assert keras.Model(x, made)(np.ones((2, 3), np.float32)).shape == (2, 2)
 
 
 def test_arrays_broadcast_to_symbolic_tensors() -> None:

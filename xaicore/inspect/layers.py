@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import keras
@@ -13,10 +13,14 @@ from xaicore.inspect import kinds
 from xaicore.inspect.facts import facts_of
 from xaicore.inspect.kinds import activation_of, is_relu, is_unbounded_relu
 from xaicore.inspect.occurrences import calls_in
+from xaicore.inspect.opaque import leaves
 from xaicore.inspect.read import read_graph
 
 if TYPE_CHECKING:
     from keras.src.ops.node import Node as KerasNode
+
+    from xaicore.inspect.facts import Facts
+    from xaicore.inspect.nodes import Graph, Site
 
 _SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
 _MERGING = (layers.Add, layers.Subtract, layers.Average, layers.Multiply, layers.Maximum, layers.Minimum)
@@ -214,9 +218,9 @@ def layer_index(model: keras.Model, layer: keras.Operation | str) -> int:
     if isinstance(layer, str):
         whole = next((one for one in graph.containers if str(one.site) == layer), None)
         return facts[graph.node(layer).site].position if whole is None else made.get(whole.outputs[0], 0)
-    for inner in (one for node in graph.nodes for one in node.inner):
-        if inner.operation is layer:
-            return facts[inner.site].position
+    ran_whole = _position_inside(graph, facts, layer)
+    if ran_whole is not None:
+        return ran_whole
     calls = calls_in(graph, model, layer)
     if calls:  # what stands for several operations: the last of them; an input comes before all
         return made.get(calls[0][1][0], 0)
@@ -224,3 +228,11 @@ def layer_index(model: keras.Model, layer: keras.Operation | str) -> int:
         f"Given the layer {getattr(layer, 'name', layer)!r}; expected one that the model {model.name!r} calls. "
         "`xaicore.inspect.graph.model_layers(model)` lists them."
     )
+
+
+def _position_inside(graph: Graph, facts: Mapping[Site, Facts], layer: keras.Operation) -> int | None:
+    """Return the index of a layer in a part that runs whole, where its first call counts; None where it is in none."""
+    parts = (layer, *(leaves(layer) if isinstance(layer, layers.Layer) else ()))
+    inner = [one for node in graph.nodes for one in node.inner if any(one.operation is part for part in parts)]
+    first = {id(one.operation): facts[one.site].position for one in reversed(inner)}
+    return max(first.values()) if first else None

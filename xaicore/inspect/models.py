@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import attrs
 import keras
 from keras import layers
-from keras.src.utils.naming import auto_name  # no public name
 
 from xaicore.errors import NoActivation
 from xaicore.inspect.execution import flat_graph
@@ -20,7 +19,7 @@ from xaicore.inspect.kinds import activation_of, head_kind, kind
 from xaicore.inspect.quiet import quiet
 from xaicore.inspect.running import run
 from xaicore.inspect.unfed import fed
-from xaicore.inspect.untouched import own_nodes, untouched
+from xaicore.inspect.untouched import new_name, own_nodes, untouched
 
 if TYPE_CHECKING:
     from xaicore.inspect.nodes import Graph, Node
@@ -158,25 +157,19 @@ def _before_softmax(x: keras.KerasTensor) -> keras.KerasTensor:
         parts, heads = _stripped(graph, _is_softmax)
         if not heads[tensor_index]:
             return x
-        bare: keras.Operation = model_of(parts, _new_name(operation)["name"], graph.returned)
+        bare: keras.Operation = model_of(parts, new_name(operation, "logits")["name"], graph.returned)
     elif head_kind(activation_of(operation)) == "softmax":
         if activation_of(operation) is operation or isinstance(operation, layers.Activation):
             return call.input_tensors[0]
-        bare = own_nodes(operation, activation=keras.activations.linear, **_new_name(operation))
+        bare = own_nodes(operation, activation=keras.activations.linear, **new_name(operation, "logits"))
     elif kind(operation) in THROUGH and len(given) == 1:
         ((key, tensor),) = given.items()
         given[key] = _before_softmax(tensor)
         if given[key] is tensor:
             return x
-        bare = own_nodes(operation, **_new_name(operation))
+        bare = own_nodes(operation, **new_name(operation, "logits"))
     else:
         return x
     with untouched(*given.values()):
         args, kwargs = call.arguments.fill_in(given)
         return keras.tree.flatten(bare(*args, **kwargs))[tensor_index]
-
-
-def _new_name(operation: keras.Operation) -> dict[str, str]:
-    """Return a name that no layer has: the tensors before and after the softmax may be outputs of one model."""
-    name = auto_name(f"{operation.name}_logits")
-    return {"name": name, "_name": name} if hasattr(operation, "_name") else {"name": name}

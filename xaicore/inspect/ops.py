@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from xaicore.errors import InvalidArgument, NotFinite
+from xaicore.inspect.untouched import new_name, own_nodes, untouched
 
 _RANKS = (1, 2, 3)
 
@@ -122,8 +123,6 @@ def extract_conv_patches(
     steps, gaps = (tuple(v) if isinstance(v, Sequence) else (v,) * rank for v in (strides, rates))
     reach = [gap * (size - 1) for gap, size in zip(gaps, kernel_shape, strict=True)]
     pads = [_padding(padding.lower(), *axis) for axis in zip(spatial, steps, reach, strict=True)]
-    if any(map(any, pads)):
-        x = keras.ops.pad(x, [(0, 0), *pads, (0, 0)])
     counts = [
         (size + sum(pad) - far - 1) // step + 1
         for size, pad, far, step in zip(spatial, pads, reach, steps, strict=True)
@@ -133,12 +132,24 @@ def extract_conv_patches(
             f"Given kernel_shape={tuple(kernel_shape)} with rates {gaps}, padding={padding!r} and x of shape "
             f"{tuple(x.shape)}; expected a kernel that fits into x, and causal padding of one axis only."
         )
-    parts = []
+    with untouched(x):
+        if any(map(any, pads)):
+            x = keras.ops.pad(x, [(0, 0), *pads, (0, 0)])
+        return keras.ops.concatenate(list(_at_positions(x, kernel_shape, steps, gaps, counts)), axis=-1)
+
+
+def _at_positions(
+    x: Any,
+    kernel_shape: Sequence[int],
+    steps: Sequence[int],
+    gaps: Sequence[int],
+    counts: Sequence[int],
+) -> Iterator[object]:
+    """Yield, for each position of a kernel, what stands at it wherever the kernel is put."""
     for position in itertools.product(*map(range, kernel_shape)):
         starts = [k * gap for k, gap in zip(position, gaps, strict=True)]
         axes = (slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, counts, steps, strict=True))
-        parts.append(x[(slice(None), *axes, slice(None))])
-    return keras.ops.concatenate(parts, axis=-1)
+        yield x[(slice(None), *axes, slice(None))]
 
 
 def _padding(padding: str, size: int, step: int, reach: int) -> tuple[int, int]:
@@ -165,12 +176,20 @@ def gather_nd(x: object, indices: object) -> tf.Tensor:
 def apply(layer: keras.Operation, inputs: object) -> list[object]:
     """Return the outputs of a layer as a list, called on one tensor, or on a list of several.
 
+    On symbolic tensors a built layer is stood for by a twin, which shares its variables and has a new name: the layer
+    gets no node.  A layer that is not built yet is built, as by Keras.
+
     Args:
         layer: A layer that takes one tensor, or a list of them.
         inputs: A tensor, or a list or tuple of tensors; a list of one is the tensor in it.
     """
     given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
-    return keras.tree.flatten(layer(given if len(given) > 1 else given[0]))  # type: ignore[no-any-return]
+    plain = given if len(given) > 1 else given[0]
+    symbolic = any(isinstance(x, keras.KerasTensor) for x in given)
+    if not symbolic or not getattr(layer, "built", True):
+        return keras.tree.flatten(layer(plain))  # type: ignore[no-any-return]
+    with untouched(layer, *given):
+        return keras.tree.flatten(own_nodes(layer, **new_name(layer, "applied"))(plain))  # type: ignore[no-any-return]
 
 
 def broadcast_to_tensors(arrays: Any, tensors: Any) -> Any:  # nests of tensors have no type

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 from keras.src.models.functional import Functional  # no public name
+from keras.src.utils.naming import auto_name  # likewise
 
 from xaicore.inspect.affine import twin
 from xaicore.inspect.quiet import quiet
@@ -70,3 +71,9 @@ def own_nodes(operation: keras.Operation, **attributes: object) -> keras.Operati
     if isinstance(operation, keras.layers.Layer):
         fresh |= {"_losses": [], "_loss_ids": set()}
     return twin(operation, **fresh, **attributes)
+
+
+def new_name(operation: keras.Operation, what: str) -> dict[str, str]:
+    """Return a name that no layer has, as attributes: a twin may be in one model with what it is the twin of."""
+    name = auto_name(f"{operation.name}_{what}")
+    return {"name": name, "_name": name} if hasattr(operation, "_name") else {"name": name}
