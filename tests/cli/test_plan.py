@@ -12,7 +12,7 @@ from keras import layers
 
 import xaicore
 from xaicore.cli.group import group
-from xaicore.cli.plan import as_mermaid, totals
+from xaicore.cli.plan import as_json, as_mermaid, totals
 from xaicore.testing.models import MODELS, inputs_of
 
 
@@ -104,11 +104,13 @@ def dense():
     )
 
 
-def test_free_sizes_have_no_estimate_and_the_plan_says_so():
+def test_a_plan_says_what_its_estimates_are_of():
     free = keras.Sequential([keras.Input((None, 3)), layers.Conv1D(2, 3), layers.GlobalAveragePooling1D()])
     plan = xaicore.get_analyzer("gradient").plan(free)
-    assert plan.passes is None
-    assert totals(plan) == "Cost unknown: some sizes are free, or rules act inside of what runs whole."
+    assert totals(plan) == "About 2 forward passes; memory unknown, where lengths are free or a part runs whole."
+    assert json.loads(as_json("gradient", plan))["notes"] == ["Costs are those at 128 for every length that is free."]
+    long = keras.Sequential([keras.Input((None, 3)), layers.Conv1D(2, 500), layers.GlobalAveragePooling1D()])
+    assert totals(xaicore.get_analyzer("gradient").plan(long)) == "Cost of the whole unknown."
 
 
 def test_coverage_after_the_run_is_the_plan_with_what_was_visited():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import xaicore
@@ -54,11 +55,40 @@ def test_memory_counts_the_bytes_of_the_type() -> None:
     assert min(sizes["float32"]) > 0
 
 
-def test_what_is_not_known_is_none() -> None:
-    model = keras.Sequential([keras.Input((None, 3)), layers.Conv1D(2, 3), layers.GlobalMaxPooling1D()])
-    plan = xaicore.get_analyzer("gradient").plan(model)
-    assert plan.passes is None
+def test_free_lengths_are_taken_for_one_length() -> None:
+    """What follows from it counts: a convolution after a pooling has half of the places.  Memory would grow with it."""
+    free, fixed = (
+        keras.Sequential(
+            [
+                *(keras.Input((length, 3)), layers.Conv1D(4, 3, name="conv"), layers.MaxPooling1D(name="pool")),
+                *(layers.Conv1D(8, 3, name="half"), layers.EinsumDense("abc,cd->abd", (None, 5), name="dense")),
+                layers.GlobalMaxPooling1D(name="max"),
+            ]
+        )
+        for length in (None, 128)
+    )
+    plan, known = (xaicore.get_analyzer("lrp.epsilon").plan(model) for model in (free, fixed))
+    assert [row.passes for row in plan.rows] == [row.passes for row in known.rows]
+    assert plan.passes == known.passes
     assert plan.memory is None
+    assert plan.notes == ("Costs are those at 128 for every length that is free.",)
+    assert known.notes == ()
+    assert known.memory is not None
+
+
+def test_what_cannot_take_the_length_has_no_estimate_and_says_so() -> None:
+    x = keras.Input((None, 3), name="x")
+    y = layers.GlobalMaxPooling1D(name="max")(layers.Conv1D(2, 500, name="long")(x))
+    plan = xaicore.get_analyzer("gradient").plan(keras.Model(x, y))
+    assert plan.passes is None
+    assert all(row.passes is None and "128" in row.uncounted for row in plan.rows)
+    assert plan.notes == ("Cost of long, max: not known, some sizes are free and do not follow from a length of 128.",)
+
+
+def test_recurrent_layers_multiply_at_every_step() -> None:
+    x = keras.Input((6, 4), name="x")
+    graph = read_graph(keras.Model(x, layers.Bidirectional(layers.LSTM(3), name="both")(x)))
+    assert work(graph.nodes[0], graph.specs).flops == 2 * 6 * 2 * (4 + 3) * (4 * 3)
 
 
 def test_fallbacks_are_counted() -> None:
@@ -69,8 +99,59 @@ def test_fallbacks_are_counted() -> None:
     assert xaicore.get_analyzer("gradient").plan(model).fallbacks == 0
 
 
-def test_what_runs_whole_has_no_estimate_of_memory_nor_of_the_rules_inside() -> None:
+def test_layers_inside_of_what_runs_whole_count_and_what_is_between_is_told() -> None:
+    """Dense layers of 5 to 6, and twice of 6 to 6 and of 6 to 3, under each one's own rule."""
     model, _ = subclassed_and_flat(Raw)
     gradient, ruled = (xaicore.get_analyzer(text).plan(model) for text in ("gradient", "lrp.epsilon"))
-    assert (gradient.passes, gradient.memory) == (2, None)
-    assert (ruled.passes, ruled.memory) == (None, None)
+    sizes = {"enter": (5, 6), "inside/twice": (6, 6), "leave": (6, 3)}
+    times = {row.site: row.passes for row in gradient.rows}
+    whole = gradient.rows[-1]
+    by_hand = {site: 2 * a * b + 30 * (a + b) for site, (a, b) in sizes.items()}
+    dense = [by_hand[site] for site in ("enter", "inside/twice", "inside/twice", "leave")]
+    unit = sum(dense) + 30 * (5 + 3)
+    assert list(times.values()) == pytest.approx([2 * n / unit for n in (*dense, 30 * (5 + 3))])
+    assert gradient.passes == pytest.approx(2)
+    assert ruled.passes > gradient.passes
+    assert gradient.memory is ruled.memory is None
+    assert whole.uncounted == "without what it computes between the layers inside, which nothing is known of"
+    assert gradient.notes == (f"Cost of {whole.site}: {whole.uncounted}.",)
+
+
+class Scan(layers.Layer):
+    """A layer called in a loop of TensorFlow."""
+
+    def __init__(self, **more: object) -> None:
+        super().__init__(**more)
+        self.inside = layers.Dense(4, name="inside")
+
+    def build(self, shape: object) -> None:
+        self.inside.build(shape)
+
+    def call(self, x: object) -> object:
+        return tf.while_loop(lambda i, _: i < 3, lambda i, y: (i + 1, self.inside(y)), (0, x))[1]
+
+    def compute_output_shape(self, shape: object) -> object:
+        return shape
+
+
+class Unknown(layers.Layer):
+    """A layer that no table knows, with a matrix."""
+
+    def build(self, shape: object) -> None:
+        self.matrix = self.add_weight(shape=(4, 4), name="matrix")
+
+    def call(self, x: object) -> object:
+        return keras.ops.matmul(x, self.matrix)
+
+
+def test_totals_leave_nothing_out_without_a_word() -> None:
+    x = keras.Input((4,), name="x")
+    y = layers.Dense(2, name="head")(Unknown(name="own")(Scan(name="scan")(x)))
+    plan = xaicore.get_analyzer("gradient").plan(keras.Model(x, y))
+    by_site = {row.site: row for row in plan.rows}
+    assert by_site["scan/inside"].passes is None
+    assert "how often is not known" in by_site["scan/inside"].uncounted
+    assert "with its weights" in by_site["own"].uncounted
+    assert by_site["head"].uncounted == ""
+    assert plan.passes is None
+    assert len(plan.notes) == 3

@@ -46,6 +46,7 @@ def as_json(analyzer: str, plan: Plan) -> str:
         "bytes_fixed": fixed,
         "bytes_per_sample": per_sample,
         "fallbacks": plan.fallbacks,
+        "notes": list(plan.notes),
         "rows": [attrs.asdict(row) for row in plan.rows],
     }
     return json.dumps(document, indent=2)
@@ -75,8 +76,8 @@ def totals(plan: Plan) -> str:
     """Return what a plan costs, as a sentence."""
     told = "" if not plan.fallbacks else f" {plan.fallbacks} operations that no rule meets get their gradient."
     if plan.passes is None:
-        return f"Cost unknown: some sizes are free, or rules act inside of what runs whole.{told}"
-    memory = "memory unknown"
+        return f"Cost of the whole unknown.{told}"
+    memory = "memory unknown, where lengths are free or a part runs whole"
     if plan.memory is not None:
         fixed, per_sample = plan.memory
         memory = (
@@ -96,7 +97,7 @@ def _print(title: str, found: Plan) -> None:
         passes = "" if row.passes is None else f"{row.passes:.3f}"
         lines.add_row(row.site, row.operation, row.action, row.rule, passes, row.why, style=style)
     out.print(lines)
-    out.print(f"\n{totals(found)}")
+    out.print(f"\n{' '.join((totals(found), *found.notes))}")
 
 
 def _plan(model_path: pathlib.Path, expression: str, head: str | None) -> tuple[AnalyzerBase, Plan]:

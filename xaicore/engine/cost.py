@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import attrs
 from keras import layers
 
+from xaicore.engine.lengths import PROBE, at_probe, is_free
 from xaicore.inspect import einsum
 from xaicore.inspect.kinds import kind
 from xaicore.protocols import Effort
@@ -31,6 +32,7 @@ FLOPS_PER_NUMBER = 30
 # What moves no number that it does not have to: their gradient is a view, or fused into its neighbour.
 _FREE = frozenset({"identity"})
 _GRADIENT = Effort()
+_READABLE = 4  # sites in a sentence
 
 
 @attrs.frozen
@@ -52,15 +54,33 @@ class Estimate:
     """What a plan will cost.
 
     head: in forward passes of the whole model, what runs before a cut.  loop: what is explained, there and back; None
-    where sizes are not known before the run.
+    where a part of it is not known.
     by_site: the parts of loop.
-    memory: bytes beside the model's own weights, at the peak: (fixed, per sample); None where loop is.
+    memory: bytes beside the model's own weights, at the peak: (fixed, per sample); None where it is not known.
+    uncounted: by site, what its part leaves out, or why it has none.
+    length: the length that free ones are taken for, None where there are none.
     """
 
     head: float
     loop: float | None
     by_site: Mapping[Site, float]
     memory: tuple[float, float] | None
+    uncounted: Mapping[Site, str] = attrs.field(factory=dict)
+    length: int | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the totals has to know, as sentences."""
+        said = [] if self.length is None else [f"Costs are those at {self.length} for every length that is free."]
+        of_what: dict[str, list[str]] = {}
+        for site, why in self.uncounted.items():
+            of_what.setdefault(why, []).append(str(site))
+        return (*said, *(f"Cost of {_some(sites)}: {why}." for why, sites in of_what.items()))
+
+
+def _some(sites: Sequence[str]) -> str:
+    more = f" and {len(sites) - _READABLE} more" if len(sites) > _READABLE else ""
+    return ", ".join(sites[:_READABLE]) + more
 
 
 def estimate(graph: Graph, whole: Graph, rules: Mapping[Site, Rule], facts: Mapping[Site, Facts]) -> Estimate:
@@ -72,23 +92,70 @@ def estimate(graph: Graph, whole: Graph, rules: Mapping[Site, Rule], facts: Mapp
         rules: site -> rule; other operations get their gradient.
         facts: site -> facts.
     """
-    specs = {**whole.specs, **graph.specs}
+    nodes = (*whole.nodes, *graph.nodes)
+    specs = at_probe(whole, nodes, {**whole.specs, **graph.specs})
+    free = any(is_free(whole.specs[key]) for key in whole.inputs)
+    if specs is None:
+        lengths = f"a length of {PROBE}" if free else "those of the inputs"
+        why = f"not known, some sizes are free and do not follow from {lengths}"
+        return Estimate(0, None, {}, None, {node.site: why for node in graph.nodes})
+    works = {site: one for node in nodes for site, one in _works(node, specs).items()}
+    unit = sum(one.time for node in whole.nodes for one in _known(node, works)) or 1
     inside = {node.site for node in graph.nodes}
-    if any(n is None for node in whole.nodes for k in (*node.inputs, *node.outputs) for n in specs[k].shape[1:]):
-        return Estimate(0, None, {}, None)
-    works = {node.site: work(node, specs) for node in (*whole.nodes, *graph.nodes)}
-    unit = sum(works[node.site].time for node in whole.nodes) or 1
-    efforts = {node.site: _effort(rules.get(node.site), facts[node.site]) for node in graph.nodes}
-    by_site = {site: _time(works[site], effort) / unit for site, effort in efforts.items()}
+    sites = [site for node in graph.nodes for site in (*(one.site for one in node.inner), node.site)]
+    efforts = {site: _effort(rules.get(site), facts[site]) for site in sites}
+    unknown = {site for site in sites if works[site] is None}
+    by_site = {site: _time(one, efforts[site]) / unit for site in sites if (one := works[site]) is not None}
     head = whole.between(whole.inputs, graph.inputs).nodes  # what runs before a cut
-    before = sum(works[node.site].time for node in head if node.site not in inside) / unit
+    before = sum(one.time for node in head if node.site not in inside for one in _known(node, works)) / unit
+    # What is made inside of an operation that runs whole is not known.
+    memory = None if free or any(node.inner for node in graph.nodes) else _memory(graph, specs, works, efforts)
+    uncounted = {site: why for node in graph.nodes for site, why in _uncounted(node, works).items()}
+    loop = None if unknown else sum(by_site.values())
+    return Estimate(before, loop, by_site, memory, uncounted, PROBE if free else None)
+
+
+def _memory(
+    graph: Graph, specs: Mapping[int, Spec], works: Mapping[Site, Work | None], efforts: Mapping[Site, Effort]
+) -> tuple[float, float]:
     wide = {node.site: _bytes(specs[node.outputs[0]].dtype) for node in graph.nodes}  # of a number at a site
     fixed = sum(efforts[n.site].kernels * _kernel_size(n.operation) * wide[n.site] for n in graph.nodes)
-    per_sample = sum(efforts[site].outputs * works[site].output * wide[site] for site in efforts)
-    # What is made inside of an operation that runs whole is not known, nor what rules there cost.
-    ruled_inside = any(one.site in rules for node in graph.nodes for one in node.inner)
-    memory = None if any(node.inner for node in graph.nodes) else (fixed, per_sample)
-    return Estimate(before, None if ruled_inside else sum(by_site.values()), by_site, memory)
+    made = {site: one.output for site in wide if (one := works[site]) is not None}
+    return fixed, sum(efforts[site].outputs * made[site] * wide[site] for site in made)
+
+
+def _works(node: Node, specs: Mapping[int, Spec]) -> dict[Site, Work | None]:
+    """Return the work of an operation, and of the layers inside of one that runs whole; None where it is not known."""
+    works: dict[Site, Work | None] = {node.site: work(node, specs)}
+    for one in node.inner:
+        known = not one.looped and one.made and not any(map(is_free, (*one.given, *one.made)))
+        works[one.site] = _work_of(one.operation, one.given, one.made) if known else None
+    return works
+
+
+def _known(node: Node, works: Mapping[Site, Work | None]) -> list[Work]:
+    found = (works[site] for site in (node.site, *(one.site for one in node.inner)))
+    return [one for one in found if one is not None]
+
+
+def _uncounted(node: Node, works: Mapping[Site, Work | None]) -> dict[Site, str]:
+    """Return by site what an estimate leaves out."""
+    found = {}
+    for one in node.inner:
+        if works[one.site] is None:
+            why = "it is called in a loop, how often is not known" if one.looped else "its sizes depend on the data"
+            found[one.site] = f"not known, {why}"
+    if node.inner:
+        found[node.site] = "without what it computes between the layers inside, which nothing is known of"
+    elif _is_unknown(node.operation):
+        found[node.site] = "without what it does with its weights, which nothing is known of"
+    return found
+
+
+def _is_unknown(operation: keras.Operation) -> bool:
+    """Return whether an operation has matrices, and no table knows what it does with them."""
+    known = kind(operation) != "other" or isinstance(operation, layers.RNN | layers.Bidirectional)
+    return not known and any(len(w.shape) > 1 for w in getattr(operation, "weights", ()))
 
 
 def _bytes(dtype: str) -> int:
@@ -99,12 +166,15 @@ def _bytes(dtype: str) -> int:
 
 def work(node: Node, specs: Mapping[int, Spec]) -> Work:
     """Return the work of one operation on one sample, all sizes known."""
-    if kind(node.operation) in _FREE:
+    return _work_of(node.operation, [specs[key] for key in node.inputs], [specs[key] for key in node.outputs])
+
+
+def _work_of(operation: keras.Operation, of_given: Sequence[Spec], of_made: Sequence[Spec]) -> Work:
+    if kind(operation) in _FREE:
         return Work(0, 0, 0)
-    given = [_sizes(specs[key]) for key in node.inputs]
-    made = [_sizes(specs[key]) for key in node.outputs]
+    given, made = list(map(_sizes, of_given)), list(map(_sizes, of_made))
     output = sum(map(math.prod, made))
-    flops = 2 * _multiplications(node.operation, given or made, made[0])
+    flops = 2 * _multiplications(operation, given or made, made[0])
     return Work(flops, sum(map(math.prod, given)) + output, output)
 
 
@@ -116,8 +186,10 @@ def _sizes(spec: Spec) -> list[int]:
 def _multiplications(operation: keras.Operation, given: Sequence[Sequence[int]], made: Sequence[int]) -> float:
     """Return how often numbers are multiplied: a kernel's size times the positions that it is put to.
 
-    Attention: each query with each key, and the weights with the values.
+    Attention: each query with each key, and the weights with the values.  Recurrent layers: each matrix, at each step.
     """
+    if isinstance(operation, layers.RNN | layers.Bidirectional):
+        return float(given[0][0] * sum(math.prod(w.shape) for w in operation.weights if len(w.shape) > 1))
     if type(operation).__name__ == "DotProductAttention":
         return float(2 * math.prod(given[0]) * given[1][0])
     if isinstance(operation, layers.EinsumDense):

@@ -30,7 +30,8 @@ class PlanRow:
     "folded": another operation does its work, with the weights of both.
     "explained" marks the site whose output is explained or looked at instead of the inputs; what runs before it gets
     no row.
-    passes: estimated cost in forward passes of the whole model; None where sizes are not known.
+    passes: estimated cost in forward passes of the whole model; None where it is not known.
+    uncounted: what the estimate leaves out, or why there is none.
     after: sites whose outputs the operation takes.
     """
 
@@ -41,6 +42,7 @@ class PlanRow:
     why: str
     passes: float | None = None
     after: tuple[str, ...] = ()
+    uncounted: str = ""
 
 
 @attrs.frozen
@@ -48,10 +50,11 @@ class Plan:
     """A row per site in execution order, and what the engine needs beside them.
 
     head, loop: estimated cost in forward passes of the model: what runs before a cut, and what is explained, there and
-    back; loop is None where sizes are not known.
-    memory: bytes beside the weights, (fixed, per sample), at the peak; None where loop is.
+    back; loop is None where a row has no estimate.
+    memory: bytes beside the weights, (fixed, per sample), at the peak; None where lengths are free or a part runs
+    whole.
     rules: site -> rule, for the sites that get one.  facts: site -> facts.
-    notes: sentences on rules of a preset that act nowhere in this model.
+    notes: sentences on rules of a preset that act nowhere in this model, and on what the estimates leave out.
     """
 
     rows: tuple[PlanRow, ...]
@@ -138,7 +141,7 @@ def decide(
         costs.head,
         costs.loop,
         costs.memory,
-        conditions.notes(noted),
+        (*conditions.notes(noted), *costs.notes),
     )
 
 
@@ -150,7 +153,12 @@ def _annotated(rows: Sequence[PlanRow], graph: Graph, costs: Estimate) -> tuple[
         str(node.site): tuple(dict.fromkeys(source[key] for key in node.inputs if key in source))
         for node in graph.nodes
     }
-    return tuple(attrs.evolve(row, passes=passes.get(row.site), after=after.get(row.site, ())) for row in rows)
+    why = {str(site): text for site, text in costs.uncounted.items()}
+    return tuple(
+        attrs.evolve(row, passes=passes.get(at), after=after.get(at, ()), uncounted=why.get(at, ""))
+        for row in rows
+        for at in (row.site,)
+    )
 
 
 def _calls(node: Node) -> list[tuple[Site, object, bool]]:

@@ -46,11 +46,14 @@ class Inner:
     """A layer called inside of an operation that could not be turned into a graph.
 
     looped: called in a loop or function of the backend, where no rule can reach it.
+    given, made: the tensors that it takes and returns, with the sizes that are known before a run.
     """
 
     site: Site
     operation: keras.Operation
     looped: bool
+    given: tuple[Spec, ...] = ()
+    made: tuple[Spec, ...] = ()
 
 
 @attrs.frozen(eq=False)

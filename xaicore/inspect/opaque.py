@@ -109,8 +109,10 @@ def trace_opaque(
 
     def record(layer: keras.Operation, call: Callable[..., object], *a: object, **k: object) -> object:
         looped = tf.compat.v1.get_default_graph() is not outer[0]
-        inner.append(Inner(walk.site(f"{path}/{layer.name}"), layer, looped))
-        number, found = len(inner) - 1, call(*a, **k)
+        number, site = len(inner), walk.site(f"{path}/{layer.name}")
+        inner.append(Inner(site, layer, looped))
+        found = call(*a, **k)
+        inner[number] = Inner(site, layer, looped, _specs((a, k)), _specs(found))
         if isinstance(found, tf.Tensor) and not looped:
             returned[found.ref()] = number
         return found
@@ -136,6 +138,12 @@ def trace_opaque(
     end, tail = _end_of(concrete.outputs[0], returned) if len(outputs) == 1 and concrete.outputs else ("", None)
     returned_as = keras.tree.pack_sequence_as(concrete.structured_outputs, range(len(outputs)))
     return Traced(tuple(inner), specs_out, end, tail, returned_as)
+
+
+def _specs(nested: object) -> tuple[Spec, ...]:
+    """Return shapes and dtypes of the tensors in a nest that hold numbers of each sample."""
+    tensors = (x for x in keras.tree.flatten(nested) if isinstance(x, tf.Tensor) and x.shape.rank)
+    return tuple(Spec(tuple(x.shape), x.dtype.name) for x in tensors)
 
 
 def _end_of(tensor: tf.Tensor, returned: Mapping[object, int]) -> tuple[str, int | None]:
