@@ -196,7 +196,7 @@ def test_the_file_of_changes_says_all():
 
     found = counterfactuals()
     extras = dict(found.extras) | {"valid": np.array([True, False]), "already": np.array([False, False])}
-    text = as_csv(changed(Explanation(found.attributions, np.zeros(2), extras=extras), COLUMNS)).decode()
+    text = b"".join(as_csv(changed(Explanation(found.attributions, np.zeros(2), extras=extras), COLUMNS))).decode()
     assert text.splitlines() == [
         "sample,counterfactual,valid,already,feature,before,after",
         "0,0,True,False,age,17.0,53.5",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -153,11 +153,16 @@ class Columns:
         """Feature -> what a change by 1 in the table is for the model."""
         return {column.name: 1 / column.scale for column in self.columns if column.integer and not column.values}
 
-    def encode(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    def encode(self, rows: Sequence[Mapping[str, Any]], *, first: int = 0) -> np.ndarray:
         """Return the rows of a table as the model takes them, float32 (batch, features); further columns are left out.
 
+        Args:
+            rows: Mappings from columns to values.
+            first: The number of the first row, for messages about a part of a table.
+
         Raises:
-            UnreadableInput: a column is missing, a number is none, or a value is none of the category's.
+            UnreadableInput: a column is missing, a number is none, or not whole where the column is, or a value is none
+                of the category's.
             InvalidArgument: the rows are no mappings.
         """
         if isinstance(rows, Mapping) or not all(isinstance(row, Mapping) for row in rows):
@@ -169,13 +174,16 @@ class Columns:
         place = 0
         for column in self.columns:
             for i, row in enumerate(rows):
+                number = first + i
                 if column.name not in row:
-                    raise UnreadableInput(f"Row {i} has no column {column.name!r}; it has {', '.join(map(str, row))}.")
+                    raise UnreadableInput(
+                        f"Row {number} has no column {column.name!r}; it has {', '.join(map(str, row))}."
+                    )
                 value = row[column.name]
                 if column.values:
-                    encoded[i, place + self._place(column, value, i)] = 1
+                    encoded[i, place + self._place(column, value, number)] = 1
                 else:
-                    encoded[i, place] = (self._number(column, value, i) - column.shift) / column.scale
+                    encoded[i, place] = (self._number(column, value, number) - column.shift) / column.scale
             place += len(column.features)
         return encoded
 
@@ -196,6 +204,10 @@ class Columns:
             number = math.nan
         if not math.isfinite(number):
             raise UnreadableInput(f"Row {row} has {value!r} in the column {column.name!r}; expected a finite number.")
+        if column.integer and not number.is_integer():
+            raise UnreadableInput(
+                f"Row {row} has {value!r} in the column {column.name!r}; expected a whole number, since it is integer."
+            )
         return number
 
     def decode(self, x: np.ndarray) -> list[dict[str, Any]]:
@@ -227,22 +239,39 @@ def read_table(path: str | pathlib.Path) -> list[dict[str, str]]:
     Raises:
         UnreadableInput: there is no such file, no row, a row of another length, or a column twice.
     """
+    return list(table_rows(path))
+
+
+def table_rows(path: str | pathlib.Path) -> Iterator[dict[str, str]]:
+    """Yield the rows of a .csv file as they are read; raises as ``read_table``."""
+    number = -1
     try:
         with pathlib.Path(path).open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream, skipinitialspace=True, strict=True)
-            rows = list(reader)
-            header = list(reader.fieldnames or ())
+            _check_header(path, list(reader.fieldnames or ()))
+            for number, row in enumerate(reader):
+                if None in row or None in row.values():
+                    raise UnreadableInput(
+                        f"Row {number} of {path} (line {reader.line_num}) has another number of fields than the header."
+                    )
+                yield row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
+        if isinstance(error, UnreadableInput):
+            raise
         raise UnreadableInput(f"Cannot read the table {path}: {error}") from error
+    if number < 0:
+        raise UnreadableInput(f"{path} has no rows below its header.")
+
+
+def _check_header(path: str | pathlib.Path, header: Sequence[str]) -> None:
     if len(set(header)) != len(header):
         twice = sorted({name for name in header if header.count(name) > 1})
         raise UnreadableInput(f"{path} has several columns called {', '.join(map(repr, twice))}; name each once.")
-    if not rows:
-        raise UnreadableInput(f"{path} has no rows below its header.")
-    for number, row in enumerate(rows):
-        if None in row or None in row.values():
-            raise UnreadableInput(f"Row {number} of {path} has another number of fields than the header.")
-    return rows
+    other = next((mark for mark in (";", "\t") if len(header) == 1 and mark in header[0]), None)
+    if other is not None:
+        raise UnreadableInput(
+            f"{path} has one column, {header[0]!r:.80}; it seems to be separated by {other!r}. Save it with commas."
+        )
 
 
 def changes(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

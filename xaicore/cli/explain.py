@@ -21,11 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from xaicore.cli.inputs import Inputs
-    from xaicore.explanation import Explanation
-    from xaicore.tabular import Columns
 
 LABELS = 20  # in a message
-SHOWN = 6  # samples, and targets of a sample, in the printed table; the files hold all
+SHOWN = 6  # predictions in print
 LIST_OF_INTEGERS = re.compile(r"\s*-?\d+\s*(,\s*-?\d+\s*)*")
 
 
@@ -41,21 +39,10 @@ class Request:
     head: str | None
     labels: pathlib.Path | None
     columns: pathlib.Path | None
+    reference: pathlib.Path | None
     output: pathlib.Path
     batch_size: int | None
     overwrite: bool
-
-
-@attrs.frozen(eq=False)
-class Done:
-    """One analyzer's result and the seconds that it took, the trace included.
-
-    text: the analyzer as it was asked for; one of a table also knows its columns.
-    """
-
-    text: str
-    explanation: Explanation
-    seconds: float
 
 
 @click.command(epilog=f"PREPROCESS is {GRAMMAR}. It is printed with the result: a wrong scale gives a wrong heatmap.")
@@ -69,6 +56,12 @@ class Done:
 @click.option(
     "--columns", metavar="FILE", type=click.Path(path_type=pathlib.Path), help="For tables: how each column is given."
 )
+@click.option(
+    "--reference",
+    metavar="FILE",
+    type=click.Path(path_type=pathlib.Path),
+    help="Reference data, as INPUT: .csv with the same --columns, .npy or .npz.",
+)
 @click.option("--output", "-o", metavar="DIR", required=True, type=click.Path(path_type=pathlib.Path))
 @click.option("--batch-size", "-b", metavar="N", type=click.IntRange(min=1), help="Samples per step; 32 by default.")
 @click.option("--overwrite", is_flag=True, help="Replace results of the same names.")
@@ -77,45 +70,52 @@ def explain(**options: object) -> None:
 
     Writes one .npz with the explanation and PNG heatmaps for each analyzer into DIR; of counterfactuals of a table
     what changes, in its units, as .csv.
+
+    Methods that know data learn them from --reference: costs of counterfactuals (`cf.wachter`), patterns.  In others
+    `reference` stands for its rows: `ig.expected_gradients(baseline=ig.reference(samples=reference))`.
     """
     run(Request(**options))  # type: ignore[arg-type]  # click has converted each to the type that it was declared with
 
 
 def run(request: Request) -> None:
     """Do all of it.  What can be wrong without the model is checked before TensorFlow starts."""
-    import xaicore
     from xaicore.cli.inputs import read_inputs, read_labels
     from xaicore.cli.models import load_model
     from xaicore.cli.outputs import Folder
     from xaicore.cli.predictions import check_labels, predictions
+    from xaicore.cli.reference import asked, check_shape, check_taken, fitted, read_reference, told_of
+    from xaicore.cli.shown import Done, show
     from xaicore.cli.tables import read_columns, told
 
     preprocess = None if request.preprocess is None else parse(request.preprocess)
     labels = () if request.labels is None else read_labels(request.labels)
     columns = None if request.columns is None else read_columns(request.columns)
-    analyzers = [xaicore.get_analyzer(expression) for expression in request.expressions]
-    texts = [str(a) for a in analyzers]
-    if columns is not None:
-        analyzers = [told(analyzer, columns) for analyzer in analyzers]
+    reference = None if request.reference is None else read_reference(request.reference, columns)
+    found = [asked(expression, reference) for expression in request.expressions]
+    check_taken(found, reference)
     target = read_target(request.target, labels)
-    folder = Folder.prepare(request.output, texts, overwrite=request.overwrite)
+    folder = Folder.prepare(request.output, [one.text for one in found], overwrite=request.overwrite)
     model = load_model(request.model_path)
-    inputs = read_inputs(request.input_paths, preprocess, _sample_shape(model), columns)
+    shape = _sample_shape(model)
+    inputs = read_inputs(request.input_paths, preprocess, shape, columns)
     check_labels(labels, model)
     head = read_head(request.head)
+    check_shape(reference, shape)
+    analyzers = [fitted(told(one.analyzer, columns), model, reference) for one in found]
     for analyzer in analyzers:
         analyzer.bind(model, head)  # an operation without a rule is found here, before the first file is written
     origin = _origin(request, inputs)
     done = []
-    for stem, text, analyzer in zip(folder.stems, texts, analyzers, strict=True):
+    for stem, one, analyzer in zip(folder.stems, found, analyzers, strict=True):
         start = time.perf_counter()
         with _labels_told(labels):
             explanation = analyzer.explain(model, inputs.x, target, output=head, batch_size=request.batch_size)
-        done.append(Done(text, explanation, time.perf_counter() - start))
+        done.append(Done(one.text, explanation, time.perf_counter() - start))
         folder.write(stem, explanation, inputs)
         made = {"analyzer": str(analyzer), "output": explanation.output, "seconds": round(done[-1].seconds, 3)}
         folder.write_origin(stem, {**made, **origin})
-    _print(request, inputs, done, predictions(model, inputs, labels, SHOWN))
+    shown = predictions(model, inputs, labels, SHOWN)
+    show(_facts(request, inputs, told_of(reference, found), shown), done, inputs.columns)
     click.echo(f"\n{len(folder.written)} files in {request.output}")
 
 
@@ -172,65 +172,29 @@ def _sample_shape(model: keras.Model) -> tuple[int | None, ...] | None:
     return shape[1:]
 
 
+def _facts(request: Request, inputs: Inputs, reference: str, predicted: Sequence[str]) -> Sequence[tuple[str, str]]:
+    """Return what was done to what, by name."""
+    return (
+        ("model", str(request.model_path)),
+        ("preprocess", inputs.preprocess),
+        ("reference", reference),
+        ("target", "default" if request.target is None else request.target),
+        ("prediction", ", ".join(predicted) + (", ..." if predicted and inputs.batch > SHOWN else "")),
+    )
+
+
 def _origin(request: Request, inputs: Inputs) -> dict[str, object]:
     from xaicore.cli.models import sha256
     from xaicore.cli.versions import versions
 
+    def file_of(path: pathlib.Path) -> dict[str, str]:
+        return {"file": str(path), "sha256": sha256(path)}
+
     return {
-        "model": {"file": str(request.model_path), "sha256": sha256(request.model_path)},
-        "inputs": [{"file": str(path), "sha256": sha256(path)} for path in request.input_paths],
+        "model": file_of(request.model_path),
+        "inputs": [file_of(path) for path in request.input_paths],
         "preprocess": inputs.preprocess,
+        "reference": None if request.reference is None else file_of(request.reference),
         "target": "default" if request.target is None else request.target,
         "versions": versions(),
     }
-
-
-def _print(request: Request, inputs: Inputs, done: Sequence[Done], predicted: Sequence[str]) -> None:
-    from xaicore.cli.screen import console, table
-
-    out = console()
-    out.print(f"model       {request.model_path}")
-    out.print(f"preprocess  {inputs.preprocess}")
-    out.print(f"target      {'default' if request.target is None else request.target}")
-    if predicted:
-        out.print(f"prediction  {', '.join(predicted)}{', ...' if inputs.batch > SHOWN else ''}")
-    out.print()
-    numbers = ("sample", "score", "residual", "seconds")
-    lines = table("analyzer", *numbers, number=numbers)
-    for d in done:
-        residual = d.explanation.residual
-        for i, score in enumerate(d.explanation.scores[:SHOWN]):
-            first = i == 0
-            lines.add_row(
-                d.text if first else "",
-                str(d.explanation.ids[i]),
-                _number(score),
-                "-" if residual is None else _number(residual[i]),
-                f"{d.seconds:.1f}" if first else "",
-            )
-        if inputs.batch > SHOWN:
-            lines.add_row("", f"+{inputs.batch - SHOWN}", "...", "", "")
-    out.print(lines)
-    for d in done:
-        if inputs.columns is not None:
-            _print_changes(d, inputs.columns)
-
-
-def _print_changes(done: Done, columns: Columns) -> None:
-    from xaicore.cli.screen import console, table
-    from xaicore.cli.tables import changed
-
-    rows = changed(done.explanation, columns)
-    if not rows:
-        return
-    lines = table("sample", "valid", "feature", "before", "after", number=("before", "after"))
-    for row in [row for row in rows if row["sample"] < SHOWN and row["counterfactual"] == 0]:
-        valid = "already" if row["already"] else "yes" if row["valid"] else "no"
-        lines.add_row(str(row["sample"]), valid, row["feature"], str(row["before"]), str(row["after"]))
-    console().print(lines)
-
-
-def _number(value: np.ndarray) -> str:
-    import numpy as np
-
-    return ", ".join(f"{v:.4g}" for v in np.ravel(value)[:SHOWN]) + (", ..." if np.size(value) > SHOWN else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING
 
 import click
@@ -62,11 +63,18 @@ class Commands(click.Group):
             formatter.write_dl(sorted(lines.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; turn our own errors into one message."""
-        try:
-            return super().invoke(ctx)
-        except XaicoreError as error:
-            raise Refused(str(error)) from error
+        """Run a command; turn our own errors into one message, and warnings into one line each."""
+        with warnings.catch_warnings():
+            warnings.showwarning = _warned
+            try:
+                return super().invoke(ctx)
+            except XaicoreError as error:
+                raise Refused(str(error)) from error
+
+
+def _warned(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning without the place in our code where it was raised."""
+    click.echo(f"{click.style('Warning:', fg='yellow', bold=True)} {message}", err=True)
 
 
 def _of_plugins() -> dict[str, click.Command]:

@@ -182,7 +182,7 @@ def _of_array(path: pathlib.Path, preprocess: Preprocess | None) -> Inputs:
 def _of_table(
     path: pathlib.Path, preprocess: Preprocess | None, columns: Columns | None, shape: tuple[int | None, ...] | None
 ) -> Inputs:
-    from xaicore.tabular import read_table
+    from xaicore.cli.tables import read_rows
 
     if preprocess is not None:
         raise InvalidArgument(f"--preprocess is for pictures; {path} is a table, whose columns --columns describes.")
@@ -192,13 +192,13 @@ def _of_table(
             "`- {name: age, low: 17, high: 90}`, `- {name: hours, mean: 40.4, std: 12.3, integer: true}`, "
             "`- {name: job, values: [clerk, driver]}`, in the order of the model's features."
         )
-    if shape is not None and not _fits((len(columns.names),), shape):
+    if shape is not None and not fits((len(columns.names),), shape):
         raise InputShape(
             f"--columns makes {len(columns.names)} features ({', '.join(columns.names[:6])}, ...); "
             f"the model takes {shape}."
         )
     said = "; ".join(map(str, columns.columns))
-    return Inputs(columns.encode(read_table(path)), (), said, columns)
+    return Inputs(read_rows(path, columns), (), said, columns)
 
 
 def _of_pictures(
@@ -211,7 +211,7 @@ def _of_pictures(
             "Pictures need --preprocess: a wrong size, scale or order of channels gives a wrong heatmap without a "
             f"word. How was the model trained? {_example(shape)}"
         )
-    if shape is not None and not _fits(preprocess.shape, shape):
+    if shape is not None and not fits(preprocess.shape, shape):
         raise InputShape(
             f"--preprocess {str(preprocess)!r} makes samples of shape {preprocess.shape}; "
             f"the model takes {shape}. {_example(shape)}"
@@ -224,7 +224,8 @@ def _of_pictures(
     )
 
 
-def _fits(made: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
+def fits(made: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
+    """Tell whether samples of a shape are what a model takes, None for any length."""
     return len(made) == len(shape) and all(s in (None, m) for m, s in zip(made, shape, strict=True))
 
 

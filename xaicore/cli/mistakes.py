@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # What an option of `xaicore explain` is called in a file: its messages name options.
 _OPTIONS = {
     "--preprocess": "$.data.preprocess",
+    "--reference": "$.data.reference",
     "--columns": "$.data.columns",
     "--labels": "$.labels",
     "--output": "$.output",
@@ -88,4 +89,5 @@ def told(error: XaicoreError, source: Source) -> XaicoreError:
 def _files(found: Specification, folder: pathlib.Path) -> list[tuple[str, pathlib.Path]]:
     files = [(f"$.data.files[{i}]", name) for i, name in enumerate(found.data.files)]
     named = [("$.model", found.model), *files, ("$.labels", found.labels), ("$.data.columns", found.data.columns)]
+    named.append(("$.data.reference", found.data.reference))
     return [(key, folder / name) for key, name in named if name is not None]

@@ -14,7 +14,7 @@ from xaicore.errors import ResultExists, UnwritableResult
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
 
@@ -97,18 +97,18 @@ class Folder:
             drawn = [magnify(found.colours())]
             if inputs.pictures and inputs.pictures[sample].shape[:2] == found.values.shape:
                 drawn.insert(0, magnify(found.over(inputs.pictures[sample])))
-            self._write(f"{stem}-{name}.png", png(with_bar(_beside(drawn), found.limit)))
+            self._write(f"{stem}-{name}.png", [png(with_bar(_beside(drawn), found.limit))])
 
     def write_origin(self, stem: str, origin: Mapping[str, object]) -> None:
         """Write what the result came from, as JSON."""
-        self._write(f"{stem}.json", (json.dumps(origin, indent=2) + "\n").encode())
+        self._write(f"{stem}.json", [(json.dumps(origin, indent=2) + "\n").encode()])
 
-    def _write(self, name: str, content: bytes) -> None:
+    def _write(self, name: str, parts: Iterable[bytes]) -> None:
         path = self.path / name
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with path.open("wb" if self.overwrite else "xb") as stream:
-                stream.write(content)
+                stream.writelines(parts)
         except FileExistsError as error:
             raise ResultExists(f"{path} was made by another program meanwhile and is left as it is.") from error
         except OSError as error:

@@ -48,6 +48,7 @@ def requested(specification: Specification, folder: pathlib.Path, *, overwrite: 
         head=None if specification.head is None else str(specification.head),
         labels=None if specification.labels is None else folder / specification.labels,
         columns=None if specification.data.columns is None else folder / specification.data.columns,
+        reference=None if specification.data.reference is None else folder / specification.data.reference,
         output=folder / specification.output,
         batch_size=specification.batch_size,
         overwrite=overwrite,

@@ -26,13 +26,14 @@ Target = int | str | tuple[int, ...] | None
 class Data:
     """What is explained.
 
-    files: one array file, one table, or pictures.  preprocess: for pictures, columns: for a table, as ``xaicore
-    explain`` has them.
+    files: one array file, one table, or pictures.  preprocess: for pictures, columns: for a table, reference: a table
+    or an array of data that methods learn from, as ``xaicore explain`` has them.
     """
 
     files: tuple[str, ...]
     preprocess: str | None = None
     columns: str | None = None
+    reference: str | None = None
 
 
 @attrs.frozen
@@ -79,7 +80,7 @@ def read(path: pathlib.Path) -> tuple[Specification, Source]:
     source = _source(path)
     found = _structured(source)
     for number, expression in enumerate(found.analyzers):
-        _check_analyzer(source, f"$.analyzers[{number}]", expression)
+        _check_analyzer(source, f"$.analyzers[{number}]", expression, found.data.reference)
     if not found.analyzers:
         raise source.mistake("$.analyzers", "given an empty list; expected at least one expression.")
     folder = path.resolve().parent
@@ -229,10 +230,10 @@ def _target(value: object, _: object) -> Target:
     return value  # text that is no target is told with the model's classes
 
 
-def _check_analyzer(source: Source, key: str, expression: str) -> None:
-    import xaicore
+def _check_analyzer(source: Source, key: str, expression: str, reference: str | None) -> None:
+    from xaicore.cli.reference import check
 
     try:
-        xaicore.get_analyzer(expression)
+        check(expression, reference)
     except XaicoreError as error:
         raise source.mistake(key, str(error)) from error

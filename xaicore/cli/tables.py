@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -12,13 +13,16 @@ from xaicore.errors import InvalidArgument, UnreadableInput
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator
+
+    import numpy as np
 
     from xaicore.analyzer import AnalyzerBase
     from xaicore.explanation import Explanation
     from xaicore.tabular import Columns
 
 _CHANGE = ("feature", "before", "after")
+_PART = 1000  # rows of a table that are text at a time
 _MOST_BYTES = 1_000_000  # of a file of columns
 
 
@@ -44,8 +48,36 @@ def read_columns(path: pathlib.Path) -> Columns:
     return Columns.of(described)
 
 
-def told(analyzer: AnalyzerBase, columns: Columns) -> AnalyzerBase:
+def read_rows(path: pathlib.Path, columns: Columns) -> np.ndarray:
+    """Return the rows of a table as the model takes them; the text of a part of them is held at a time.
+
+    Raises:
+        UnreadableInput: a column is missing, or a value is none of its column; with the file, the row and the column.
+    """
+    import numpy as np
+
+    from xaicore.tabular import table_rows
+
+    rows, parts, count = table_rows(path), [], 0
+    while part := list(itertools.islice(rows, _PART)):
+        missing = [column.name for column in columns.columns if column.name not in part[0]]
+        if missing:
+            raise UnreadableInput(
+                f"{path} has no column {', '.join(map(repr, missing))}; its first line names "
+                f"{', '.join(map(repr, part[0]))}. Expected the names of --columns there, in any order."
+            )
+        try:
+            parts.append(columns.encode(part, first=count))
+        except UnreadableInput as error:
+            raise UnreadableInput(f"{path}: {error} The first row below the header is row 0.") from error
+        count += len(part)
+    return np.concatenate(parts)
+
+
+def told(analyzer: AnalyzerBase, columns: Columns | None) -> AnalyzerBase:
     """Return an analyzer that knows the table: what it takes as names, categories and integers, where it has none."""
+    if columns is None:
+        return analyzer
     own = {field.name for field in attrs.fields(type(analyzer))}  # type: ignore[arg-type]  # every analyzer is one
     facts: dict[str, Any] = {"names": columns.names, "categories": columns.categories, "integers": columns.integers}
     given = {name: fact for name, fact in facts.items() if name in own and fact and not getattr(analyzer, name)}
@@ -81,18 +113,23 @@ def _reached(free: Any, columns: Columns) -> set[str]:
     return found
 
 
-def changed(explanation: Explanation, columns: Columns) -> list[dict[str, Any]]:
-    """Return what changed in counterfactuals, in the units of the table; nothing for other explanations.
+def changed(explanation: Explanation, columns: Columns) -> Iterator[dict[str, Any]]:
+    """Yield what changed in counterfactuals, in the units of the table; nothing of other explanations.
 
     A counterfactual in which nothing changed has one row, without a feature.
     """
+    if "counterfactuals" in explanation.extras:
+        for number, part in enumerate(explanation.split(_PART)):
+            yield from _changed(part, columns, number * _PART)
+
+
+def _changed(explanation: Explanation, columns: Columns, start: int) -> list[dict[str, Any]]:
+    """Return what changed in some samples, the first of them with this number."""
     import numpy as np
 
     from xaicore.frames import before_of
     from xaicore.tabular import changes
 
-    if "counterfactuals" not in explanation.extras:
-        return []
     after = explanation["counterfactuals"]
     after = after.reshape(len(explanation), -1, after.shape[-1])
     valid = np.broadcast_to(explanation["valid"].reshape(len(explanation), -1), after.shape[:2])
@@ -105,15 +142,19 @@ def changed(explanation: Explanation, columns: Columns) -> list[dict[str, Any]]:
         for row in of:
             i = row["sample"]
             said = {"valid": bool(valid[i, k]), "already": bool(explanation["already"][i])}
-            found.append({"sample": i, "counterfactual": k, **said, **{key: row[key] for key in _CHANGE}})
+            found.append({"sample": start + i, "counterfactual": k, **said, **{key: row[key] for key in _CHANGE}})
     return sorted(found, key=lambda row: (row["sample"], row["counterfactual"]))
 
 
-def as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
-    """Return rows as a .csv file; only a header for what is no counterfactual."""
+def as_csv(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield the lines of a .csv file; only a header for what is no counterfactual."""
     stream = io.StringIO(newline="")
     names = ("sample", "counterfactual", "valid", "already", *_CHANGE)
     writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue().encode()
+    for row in rows:
+        yield stream.getvalue().encode()
+        stream.seek(0)
+        stream.truncate()
+        writer.writerow(row)
+    yield stream.getvalue().encode()
