@@ -12,7 +12,8 @@ import tensorflow as tf
 from keras import layers
 
 from xaicore.errors import InvalidArgument, NoGraph
-from xaicore.inspect.arrange import arrange
+from xaicore.inspect.arguments import a_flag, a_model, a_text, takes
+from xaicore.inspect.inputs import InputSpec, read_inputs
 from xaicore.inspect.mermaid import escaped
 from xaicore.inspect.quiet import quiet
 from xaicore.inspect.read import function_of, read_graph
@@ -65,6 +66,7 @@ def flat_graph(model: keras.Model) -> Graph:
     return graph
 
 
+@takes(model=a_model, keep_input_layers=a_flag)
 def execution_trace(model: keras.Model, *, keep_input_layers: bool = True) -> tuple[Execution, ...]:
     """Return an entry for each call that the outputs of a model depend on, in the order of execution.
 
@@ -120,6 +122,7 @@ def _input_layer(model: keras.Model, name: str, tensor: keras.KerasTensor) -> ke
     return found or layers.InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype, name=name.replace("/", "_"))
 
 
+@takes(model=a_model, keep_input_layers=a_flag)
 def execution_graph(model: keras.Model, *, keep_input_layers: bool = True) -> Mapping[int | None, object]:
     """Return number -> entry; with ``keep_input_layers`` None -> the tuple of the inputs' entries.
 
@@ -131,6 +134,7 @@ def execution_graph(model: keras.Model, *, keep_input_layers: bool = True) -> Ma
     return {None: inputs, **numbered} if keep_input_layers else numbered
 
 
+@takes(model=a_model)
 def trace_execution(
     model: keras.Model,
 ) -> tuple[
@@ -150,6 +154,7 @@ def trace_execution(
     return tuple(dict.fromkeys(e.layer for e in trace)), calls, tuple(tensors[key] for key in graph.outputs)
 
 
+@takes(model=a_model)
 def replay(model: keras.Model, x: object) -> object:
     """Return the outputs of a model, one call after the other in the order of ``execution_trace``.
 
@@ -161,11 +166,16 @@ def replay(model: keras.Model, x: object) -> object:
 
     Returns:
         A tensor, or several in the structure in which the model returns them.
+
+    Raises:
+        InputMistake: Arrays of another number or shape, or no numbers.
     """
     graph = flat_graph(model)
     order = {key: i for i, key in enumerate(graph.inputs)}
     structure = transform(graph.structure, lambda ref: order[ref.key])  # type: ignore[attr-defined]  # a Ref
-    given = arrange(graph.input_names, structure, x).leaves
+    known = zip(graph.input_names, (graph.specs[key] for key in graph.inputs), strict=True)
+    specs = [InputSpec(name, spec.shape, spec.dtype) for name, spec in known]
+    given = read_inputs(specs, structure, x).leaves
     values = {
         key: tf.convert_to_tensor(leaf, graph.specs[key].dtype) for key, leaf in zip(graph.inputs, given, strict=True)
     }
@@ -179,6 +189,7 @@ def _ran(node: Node, values: Mapping[int, tf.Tensor]) -> dict[int, tf.Tensor]:
     return dict(zip(node.outputs, run(node, [values[key] for key in node.inputs]), strict=True))
 
 
+@takes(model=a_model, format=a_text)
 def print_execution_graph(model: keras.Model, *, format: str = "table") -> str:  # noqa: A002  # of Keras's own plots
     """Print the calls of a model, and return what was printed.
 
@@ -222,6 +233,7 @@ def _mermaid(trace: Sequence[Execution]) -> str:
 # ---------------------------------------------------------------------------------------------------- bottlenecks
 
 
+@takes(model=a_model, keep_input_layers=a_flag)
 def bottleneck_nodes(model: keras.Model, *, keep_input_layers: bool = True) -> tuple[Execution, ...]:
     """Return the entries that all information passes through: whatever runs later depends on the inputs by them alone.
 
@@ -231,6 +243,7 @@ def bottleneck_nodes(model: keras.Model, *, keep_input_layers: bool = True) -> t
     return tuple(e for e in found if keep_input_layers or e.nid is not None)
 
 
+@takes(model=a_model)
 def bottleneck_tensors(model: keras.Model) -> tuple[keras.KerasTensor, ...]:
     """Return the tensors that all information passes through, in the order in which they are made."""
     passed = _live(model)

@@ -11,6 +11,15 @@ import numpy as np
 from keras import layers
 
 from xaicore.errors import InvalidArgument, NoGraph, UnknownLayer
+from xaicore.inspect.arguments import (
+    a_model,
+    a_tensor,
+    listed,
+    refuse,
+    several,
+    symbols_listed,
+    takes,
+)
 from xaicore.inspect.execution import flat_graph
 from xaicore.inspect.models import model_of
 from xaicore.inspect.occurrences import calls_in
@@ -25,6 +34,7 @@ if TYPE_CHECKING:
 Endpoint: TypeAlias = "int | str | keras.layers.Layer | Mapping[str, object]"
 
 
+@takes(model=a_model, of=listed("a list of layers, names, indices or dicts"))
 def endpoints(model: keras.Model, of: Sequence[Endpoint]) -> list[keras.KerasTensor | list[keras.KerasTensor]]:
     """Return symbolic tensors of a Functional or Sequential model, by the layers that make or take them.
 
@@ -68,6 +78,8 @@ def _endpoint(model: keras.Model, one: Endpoint) -> tuple[keras.layers.Layer, st
             f"Given the endpoint {one!r}; expected an index, a layer, a name, or a dict with 'name' or 'layer', "
             "'link' ('output' or 'input') and 'node' ('last' or a number)."
         )
+    if not isinstance(which, keras.layers.Layer | int | np.integer | str):
+        raise refuse("an endpoint", which, "an index, a layer, a name or path, or a dict of these")
     if isinstance(which, keras.layers.Layer):
         if all(layer is not which for layer in model_layers(model)):
             raise UnknownLayer(f"Given the layer {which.name!r}; expected one of the model {model.name!r}.")
@@ -91,6 +103,7 @@ def _pick(calls: Sequence[Any], number: object, name: str) -> Any:  # a node of 
     return calls[int(number)]
 
 
+@takes(model=a_model)
 def expose(
     model: keras.Model,
     arguments: Endpoint | Sequence[Endpoint] | None = None,
@@ -157,6 +170,7 @@ class Constants(layers.Layer):  # type: ignore[misc]  # Keras has no types
         return {**super().get_config(), "values": [value.tolist() for value in self._values]}
 
 
+@takes(inputs=symbols_listed, outputs=several(a_tensor, "a list of tensors and arrays"))
 def as_layer(inputs: Sequence[keras.KerasTensor], outputs: Sequence[object]) -> list[keras.KerasTensor]:
     """Return outputs that a Functional model takes: arrays and eager tensors become outputs of a layer of the inputs.
 

@@ -10,6 +10,7 @@ from keras import layers
 
 from xaicore.errors import InvalidArgument, UnknownLayer
 from xaicore.inspect import kinds
+from xaicore.inspect.arguments import a_flag, a_model, a_text, an_operation, either, takes
 from xaicore.inspect.facts import facts_of
 from xaicore.inspect.kinds import activation_of, is_relu, is_unbounded_relu
 from xaicore.inspect.occurrences import calls_in
@@ -63,6 +64,7 @@ def activation_search_safe_layers() -> tuple[type[keras.layers.Layer], ...]:
     )
 
 
+@takes(layer=an_operation)
 def contains_activation(layer: keras.Operation, activation: Activation | None = None) -> bool:
     """Return whether a layer applies an activation, as its argument or as what it is.
 
@@ -88,7 +90,7 @@ def contains_activation(layer: keras.Operation, activation: Activation | None = 
 def _activation_function(activation: str | Callable[..., object]) -> Callable[..., object]:
     try:
         return keras.activations.get(activation)  # type: ignore[no-any-return]
-    except ValueError:
+    except (ValueError, TypeError):
         raise InvalidArgument(
             f"Given activation={activation!r}; expected a name or function of keras.activations, or a layer class. "
             "Keras names are, for example, 'relu', 'softmax', 'leaky_relu'."
@@ -108,28 +110,33 @@ def _is_activation(own: object, wanted: Callable[..., object]) -> bool:
     return isinstance(own, keras.Operation) and type(own).__name__.lower() == name.replace("_", "")
 
 
+@takes(layer=an_operation)
 def contains_kernel(layer: keras.Operation) -> bool:
     """Return whether a layer is dense or a convolution: what rules for kernels apply to."""
     return is_dense_layer(layer) or is_conv_layer(layer)
 
 
+@takes(layer=an_operation)
 def contains_bias(layer: keras.Operation) -> bool:
     """Return whether a layer adds a bias of its own, by itself or in its cell or projections; built or not."""
     told = getattr(layer, "use_bias", False) or getattr(layer, "bias_axes", None) is not None
     return getattr(layer, "bias", None) is not None or bool(told)
 
 
+@takes(layer=an_operation)
 def only_relu_activation(layer: keras.Operation) -> bool:
     """Return whether a layer is linear or ends in a ReLU, cut at the top or not, with no slope below zero."""
     own = activation_of(layer)
     return own is None or is_relu(own)
 
 
+@takes(layer=an_operation)
 def is_network(layer: keras.Operation) -> bool:
     """Return whether a layer is a model in a model: Functional, Sequential or subclassed."""
     return isinstance(layer, keras.Model)
 
 
+@takes(layer=an_operation)
 def is_convnet_layer(layer: keras.Operation) -> bool:
     """Return whether a layer is one that feed-forward convolutional networks are made of.
 
@@ -139,46 +146,55 @@ def is_convnet_layer(layer: keras.Operation) -> bool:
     return isinstance(layer, (layers.InputLayer, *_SEPARABLE, *_MERGING)) or kinds.kind(layer) in _CONVNET_KINDS
 
 
+@takes(layer=an_operation)
 def is_relu_convnet_layer(layer: keras.Operation) -> bool:
     """Return whether a layer is one of a convolutional network whose activations are all ReLU."""
     return is_convnet_layer(layer) and only_relu_activation(layer)
 
 
+@takes(layer=an_operation)
 def is_average_pooling(layer: keras.Operation) -> bool:
     """Return whether a layer is an AveragePooling or GlobalAveragePooling of any rank."""
     return kinds.kind(layer) == "average_pooling"
 
 
+@takes(layer=an_operation)
 def is_max_pooling(layer: keras.Operation) -> bool:
     """Return whether a layer is a MaxPooling or GlobalMaxPooling of any rank."""
     return kinds.kind(layer) == "max_pooling"
 
 
+@takes(layer=an_operation)
 def is_batch_normalization_layer(layer: keras.Operation) -> bool:
     """Return whether a layer is a BatchNormalization."""
     return isinstance(layer, layers.BatchNormalization)
 
 
+@takes(layer=an_operation)
 def is_dense_layer(layer: keras.Operation) -> bool:
     """Return whether a layer is a Dense or an EinsumDense."""
     return kinds.kind(layer) == "dense"
 
 
+@takes(layer=an_operation)
 def is_conv_layer(layer: keras.Operation) -> bool:
     """Return whether a layer is a convolution: plain, transposed, depthwise or separable, of any rank."""
     return isinstance(layer, _SEPARABLE) or kinds.kind(layer) == "conv"
 
 
+@takes(layer=an_operation)
 def is_add_layer(layer: keras.Operation) -> bool:
     """Return whether a layer is an Add."""
     return isinstance(layer, layers.Add)
 
 
+@takes(layer=an_operation)
 def is_embedding_layer(layer: keras.Operation) -> bool:
     """Return whether a layer is an Embedding."""
     return isinstance(layer, layers.Embedding)
 
 
+@takes(layer=an_operation, ignore_reshape_layers=a_flag)
 def is_input_layer(layer: keras.Operation, ignore_reshape_layers: bool = True) -> bool:  # as known
     """Return whether a layer is fed by the inputs of its model alone, in every call; an InputLayer is too.
 
@@ -199,6 +215,7 @@ def _from_input(node: KerasNode, through: tuple[type, ...]) -> bool:
     return isinstance(node.operation, through) and all(_from_input(before, through) for before in node.parent_nodes)
 
 
+@takes(model=a_model, layer=either(a_text, an_operation))
 def layer_index(model: keras.Model, layer: keras.Operation | str) -> int:
     """Return the index that ``until(index)`` counts by: of the kernel layer that a layer is, or follows.
 

@@ -13,6 +13,7 @@ import keras
 from keras import layers
 
 from xaicore.errors import NoActivation
+from xaicore.inspect.arguments import a_flag, a_model, symbols_listed, takes
 from xaicore.inspect.execution import flat_graph
 from xaicore.inspect.head import THROUGH, head_node, strip_head
 from xaicore.inspect.kinds import activation_of, head_kind, kind
@@ -80,6 +81,7 @@ def _own_name(node: Node, taken: set[str]) -> dict[str, str]:
     return {"name": unique, "_name": unique} if hasattr(node.operation, "_name") else {"name": unique}
 
 
+@takes(model=a_model, should_find_softmax=a_flag)
 def model_without_softmax(model: keras.Model, *, should_find_softmax: bool = True) -> keras.Model:
     """Return a model of the same variables whose outputs are taken before their softmax.
 
@@ -99,6 +101,7 @@ def model_without_softmax(model: keras.Model, *, should_find_softmax: bool = Tru
     return model_of(parts, model.name, graph.returned)
 
 
+@takes(model=a_model)
 def model_without_output_activation(model: keras.Model) -> keras.Model:
     """Return a model of the same variables whose outputs are taken before their activation, whichever it is.
 
@@ -125,6 +128,7 @@ def _stripped(graph: Graph, wanted: Callable[[object], bool]) -> tuple[list[Grap
     return bare, [head is not None for head in heads]
 
 
+@takes(Xs=symbols_listed, should_find_softmax=a_flag)
 def pre_softmax_tensors(
     Xs: Sequence[keras.KerasTensor],  # noqa: N803  # as it is known
     *,

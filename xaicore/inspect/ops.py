@@ -11,16 +11,52 @@ import numpy as np
 import tensorflow as tf
 
 from xaicore.errors import InvalidArgument, NotFinite
+from xaicore.inspect.arguments import (
+    a_tensor,
+    a_text,
+    a_whole,
+    an_operation,
+    either,
+    numbers,
+    optional,
+    refuse,
+    several,
+    takes,
+    tensors_listed,
+)
 from xaicore.inspect.untouched import new_name, own_nodes, untouched
 
 _RANKS = (1, 2, 3)
 
 
+def _length(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise refuse(name, value, "a whole number from 1 on, or a list of one for each axis")
+
+
+_lengths = several(_length, "a list of a whole number for each axis")
+_one_or_each = either(_lengths, _length)
+_one_or_several = either(several(a_tensor, "a list of tensors"), a_tensor)
+
+
+def _ys(name: str, value: object) -> None:
+    if not callable(value):
+        tensors_listed(name, value)
+
+
+def _indices(name: str, value: object) -> None:
+    numbers(name, value)
+    if not tf.convert_to_tensor(value).dtype.is_integer:
+        raise refuse(name, value, "whole numbers")
+
+
+@takes(x=numbers)
 def to_floatx(x: object) -> tf.Tensor:
     """Return x as a tensor of Keras's default type, ``keras.config.floatx()``."""
     return tf.cast(tf.convert_to_tensor(x), keras.config.floatx())
 
 
+@takes(Xs=tensors_listed, Ys=_ys, known_Ys=optional(several(numbers, "a list of tensors, one for each Y")))
 def gradients(
     Xs: Sequence[tf.Tensor],  # noqa: N803  # as it is known
     Ys: Sequence[tf.Tensor] | Callable[..., object],  # noqa: N803
@@ -33,14 +69,17 @@ def gradients(
     Args:
         Xs: Tensors.
         Ys: A function of the Xs that returns one tensor or a list; inside of a ``tf.function`` its tensors too.
-        known_Ys: One tensor for each Y, of its shape; None: ones.
+        known_Ys: A list of one tensor for each Y, of its shape; None: ones.
 
     Returns:
         A list; None where the Ys do not depend on an X.
 
     Raises:
-        InvalidArgument: known_Ys of another number, or eager tensors as Ys, which do not know what made them.
+        InvalidArgument: known_Ys of another number or shape, whole numbers, which have no gradient, or eager tensors as
+            Ys, which do not know what made them.
     """
+    Xs = [tf.convert_to_tensor(x) for x in Xs]  # noqa: N806
+    _refuse_whole("Xs", Xs)
     if callable(Ys):
         # Copies: a function that closes over another X meets the tensor itself, and the tape only the copy.
         copies = [tf.identity(x) for x in Xs]
@@ -55,16 +94,38 @@ def gradients(
 
 
 def _cotangents(ys: Sequence[tf.Tensor], known: Sequence[tf.Tensor] | None) -> list[tf.Tensor] | None:
-    if known is not None and len(known) != len(ys):
+    _refuse_whole("Ys", ys)
+    if known is None:
+        return None
+    if len(known) != len(ys):
         raise InvalidArgument(f"Given {len(known)} known_Ys for {len(ys)} Ys; expected one for each, or None for ones.")
-    return None if known is None else list(known)
+    given = [tf.convert_to_tensor(one) for one in known]
+    for number, (one, y) in enumerate(zip(given, ys, strict=True)):
+        if not y.shape.is_compatible_with(one.shape):
+            raise InvalidArgument(
+                f"Given known_Ys[{number}] of shape {tuple(one.shape)} for a Y of shape {tuple(y.shape)}; expected the "
+                "same shape."
+            )
+    return [tf.cast(one, y.dtype) for one, y in zip(given, ys, strict=True)]
 
 
+def _refuse_whole(name: str, tensors: Sequence[Any]) -> None:
+    for number, one in enumerate(tensors):
+        if not (tf.is_tensor(one) and (one.dtype.is_floating or one.dtype.is_complex)):
+            of = one.dtype.name if tf.is_tensor(one) else type(one).__name__
+            raise InvalidArgument(f"Given {name}[{number}] of {of}; expected a floating type: others have no gradient.")
+
+
+@takes(x=numbers)
 def is_not_finite(x: object) -> tf.Tensor:
     """Return where x is NaN or infinite, as booleans of its shape."""
-    return tf.logical_not(tf.math.is_finite(x))
+    values = tf.convert_to_tensor(x)
+    if not values.dtype.is_floating:  # whole numbers are finite
+        return tf.zeros_like(values, tf.bool)
+    return tf.logical_not(tf.math.is_finite(values))
 
 
+@takes(x=numbers, name=a_text)
 def assert_finite(
     x: Any,  # a tensor or an array
     name: str = "tensor",
@@ -92,6 +153,7 @@ def assert_finite(
     return x
 
 
+@takes(x=a_tensor, kernel_shape=_lengths, strides=_one_or_each, rates=_one_or_each, padding=a_text)
 def extract_conv_patches(
     x: Any,  # symbolic, eager or an array
     kernel_shape: Sequence[int],
@@ -113,6 +175,7 @@ def extract_conv_patches(
     Raises:
         InvalidArgument: Lengths that do not fit together, an unknown padding.
     """
+    x = x if hasattr(x, "shape") else np.asarray(x)
     spatial = tuple(x.shape[1:-1])
     rank = len(kernel_shape)
     if len(spatial) != rank or rank not in _RANKS or None in spatial:
@@ -121,6 +184,8 @@ def extract_conv_patches(
             "expected (batch, *spatial, channels) with one known length for each of the kernel's one to three axes."
         )
     steps, gaps = (tuple(v) if isinstance(v, Sequence) else (v,) * rank for v in (strides, rates))
+    if len(steps) != rank or len(gaps) != rank:
+        raise InvalidArgument(f"Given strides={strides} and rates={rates} for {rank} axes; expected one for each.")
     reach = [gap * (size - 1) for gap, size in zip(gaps, kernel_shape, strict=True)]
     pads = [_padding(padding.lower(), *axis) for axis in zip(spatial, steps, reach, strict=True)]
     counts = [
@@ -163,16 +228,35 @@ def _padding(padding: str, size: int, step: int, reach: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
+@takes(x=numbers, axis=a_whole, indices=_indices)
 def gather(x: object, axis: int, indices: object) -> tf.Tensor:
-    """Return the entries of x at the indices along an axis."""
-    return tf.gather(x, indices, axis=axis)
+    """Return the entries of x at the indices along an axis.
+
+    Raises:
+        InvalidArgument: Eagerly, an axis or an index that x has not.
+    """
+    return _gathered(lambda: tf.gather(x, indices, axis=axis), x, f"axis={axis}, indices", indices)
 
 
+@takes(x=numbers, indices=_indices)
 def gather_nd(x: object, indices: object) -> tf.Tensor:
-    """Return the entries of x at the indices, whose last axis holds coordinates."""
-    return tf.gather_nd(x, indices)
+    """Return the entries of x at the indices, whose last axis holds coordinates.
+
+    Raises:
+        InvalidArgument: Eagerly, coordinates that x has not.
+    """
+    return _gathered(lambda: tf.gather_nd(x, indices), x, "indices", indices)
 
 
+def _gathered(find: Callable[[], tf.Tensor], x: object, name: str, indices: object) -> tf.Tensor:
+    try:
+        return find()
+    except (tf.errors.InvalidArgumentError, ValueError):
+        shape = tuple(tf.convert_to_tensor(x).shape)
+        raise refuse(name, indices, f"places in x, whose shape is {shape}") from None
+
+
+@takes(layer=an_operation, inputs=_one_or_several)
 def apply(layer: keras.Operation, inputs: object) -> list[object]:
     """Return the outputs of a layer as a list, called on one tensor, or on a list of several.
 
@@ -203,6 +287,9 @@ def broadcast_to_tensors(arrays: Any, tensors: Any) -> Any:  # nests of tensors 
             given = f"{len(arrays)} arrays" if isinstance(arrays, list | tuple) else type(arrays).__name__
             raise InvalidArgument(f"Given {given} for {len(tensors)} tensors; expected a list of one for each.")
         return [broadcast_to_tensors(array, tensor) for array, tensor in zip(arrays, tensors, strict=True)]
+    if not hasattr(tensors, "shape"):
+        raise refuse("tensors", tensors, "a tensor, or a list of them")
+    numbers("arrays", arrays)
     shape = tuple(1 if size is None else size for size in tensors.shape)
     try:
         return np.broadcast_to(arrays, shape)

@@ -11,7 +11,8 @@ from keras import layers
 from keras.src.backend import get_keras_mask  # no public name
 from keras.src.models.functional import Functional  # no public name
 
-from xaicore.errors import LegacyKerasModel, NoGraph, NotAKerasModel, UnbuiltModel
+from xaicore.errors import NoGraph, UnbuiltModel
+from xaicore.inspect.arguments import a_mapping, a_model, optional, takes
 from xaicore.inspect.inline import LOOPS, symbolic_calls
 from xaicore.inspect.nodes import Graph, Ref, Site, Spec, Whole
 from xaicore.inspect.opaque import fill, trace_opaque
@@ -24,23 +25,15 @@ _SEPARABLE = (layers.SeparableConv1D.call, layers.SeparableConv2D.call)
 
 def check_model(model: object) -> keras.Model:
     """Return the model, or raise what is wrong with it."""
-    if isinstance(model, keras.Model):
-        if not model.built:
-            raise UnbuiltModel(
-                f"The model {model.name!r} has never been called, so its shapes are unknown. "
-                "Call it once on data, `model(x[:1])`, or build it with `model.build(input_shape)`."
-            )
-        _check_layers(model)
-        return model
-    if any(c.__module__.startswith(("tf_keras", "tensorflow.python.keras")) for c in type(model).__mro__):
-        raise LegacyKerasModel(
-            f"Given a model of tf_keras (Keras 2), {type(model).__qualname__}; expected a Keras 3 model. "
-            "Save it with `model.save('model.h5')` and load it with `keras.models.load_model('model.h5')`."
+    a_model("model", model)
+    assert isinstance(model, keras.Model)  # noqa: S101  # tells mypy what was checked
+    if not model.built:
+        raise UnbuiltModel(
+            f"The model {model.name!r} has never been called, so its shapes are unknown. "
+            "Call it once on data, `model(x[:1])`, or build it with `model.build(input_shape)`."
         )
-    raise NotAKerasModel(
-        f"Given {type(model).__qualname__}; expected a Keras 3 model (Sequential, Functional, subclassed). "
-        "A function on arrays becomes one by xaicore.black_box(function, inputs, outputs)."
-    )
+    _check_layers(model)
+    return model
 
 
 def _check_layers(model: keras.Model) -> None:
@@ -56,6 +49,7 @@ def _check_layers(model: keras.Model) -> None:
         )
 
 
+@takes(forward_kwargs=optional(a_mapping))
 def read_graph(model: keras.Model, forward_kwargs: Mapping[str, object] | None = None) -> Graph:
     """Read a model into a graph.
 

@@ -11,6 +11,18 @@ from keras import layers
 
 from xaicore.errors import InvalidArgument, UnsupportedOperation
 from xaicore.inspect import ops
+from xaicore.inspect.arguments import (
+    a_flag,
+    a_layer,
+    a_tensor,
+    a_text,
+    a_whole,
+    an_operation,
+    listed,
+    optional,
+    refuse,
+    takes,
+)
 from xaicore.inspect.kinds import activation_of, kind
 from xaicore.inspect.layers import contains_bias
 from xaicore.inspect.untouched import untouched
@@ -18,6 +30,7 @@ from xaicore.inspect.untouched import untouched
 _NO_BIAS: dict[str, object] = {"use_bias": False, "bias_axes": None}  # how layers are told to have none
 
 
+@takes(layer=a_layer)
 def kernel(layer: keras.layers.Layer) -> np.ndarray:
     """Return the kernel of a layer: its one weight of rank 2 or more beside the bias, in the layout of Keras.
 
@@ -39,16 +52,19 @@ def kernel(layer: keras.layers.Layer) -> np.ndarray:
     return np.asarray(found[0].numpy())
 
 
+@takes(layer=an_operation)
 def inbound_count(layer: keras.Operation) -> int:
     """Return how often a layer was called symbolically, in all models that it is part of."""
     return len(layer._inbound_nodes)  # noqa: SLF001  # no public name
 
 
+@takes(layer=an_operation)
 def outbound_count(layer: keras.Operation) -> int:
     """Return how many symbolic calls take an output of a layer, in all models that it is part of."""
     return len(layer._outbound_nodes)  # noqa: SLF001  # no public name
 
 
+@takes(layer=a_layer, keep_bias=a_flag, name_template=optional(a_text), weights=optional(listed("a list of arrays")))
 def copy_layer(
     layer: keras.layers.Layer,
     *,
@@ -71,6 +87,7 @@ def copy_layer(
     return _copied(layer, {}, keep_bias=keep_bias, name_template=name_template, weights=weights)
 
 
+@takes(layer=a_layer, keep_bias=a_flag, name_template=optional(a_text), weights=optional(listed("a list of arrays")))
 def copy_layer_without_activation(
     layer: keras.layers.Layer,
     *,
@@ -147,6 +164,12 @@ def _named(layer: keras.Operation) -> str:
     return f"the layer {layer.name!r} ({type(layer).__name__})"
 
 
+def _one(name: str, value: object) -> None:
+    if not isinstance(value, list | tuple) or len(value) != 1:
+        raise refuse(name, value, "a list of one tensor")
+    a_tensor(name, value[0])
+
+
 # --------------------------------------------------------------------------------------------- biases, neuron by neuron
 
 
@@ -183,6 +206,7 @@ class NeuronwiseIO:
     outputs: object
 
 
+@takes(layer=a_layer, Xs=optional(_one), Ys=optional(_one), node_index=a_whole, return_i=a_flag, return_o=a_flag)
 def neuronwise_io(
     layer: keras.layers.Layer,
     *,
