@@ -32,6 +32,25 @@ def test_the_sum_of_all_terms_from_one_trace(given):
     assert len(traces) == 1
 
 
+@pytest.mark.parametrize("zeros", ["of another shape", "of another dtype", "of another number"])
+def test_zeros_unlike_the_terms_are_found_anew(zeros):
+    """Wrong zeros change nothing, neither values nor shapes nor dtypes."""
+    wrong = {
+        "of another shape": lambda x: (x,),
+        "of another dtype": lambda x: (tf.zeros(tf.shape(x)[:1], tf.float64),),
+        "of another number": lambda x: (x[:, 0], x[:, 0]),
+    }[zeros]
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, 3))])
+    def total(x):
+        return accumulate(4, lambda k: (tf.cast(k, x.dtype) * tf.reduce_sum(x, axis=1),), wrong(x))
+
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    (found,) = total(x)
+    assert found.dtype == tf.float32
+    np.testing.assert_array_equal(found, 6 * x.sum(axis=1))  # small whole numbers: float32 is exact
+
+
 def test_shapes_of_terms_are_kept():
     """A result with lengths unknown before the run has the rank and the known lengths of its terms."""
 

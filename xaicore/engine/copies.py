@@ -53,16 +53,18 @@ def weighted_sum(
         scale: Factors s_k, shaped like the attributions; none for 1.
         rows: Rows that may go through the model at once.  None: what fits into the fixed room.
     """
+    # Few operations: a first call is mostly the cost of building and optimising them.
     n = tf.shape(weights)[0] if weights.shape[0] is None else weights.shape[0]
-    batch = tf.shape(ids)[0]
-    count = tf.clip_by_value((rows or rows_per_pass(program.graph)) // batch, 1, n)
-    passes = -(-n // count)
-    count = -(-n // passes)  # so that the last pass is nearly as full as the others
-    # Past the last copy its number is met again, with weight 0.
-    padded = tf.pad(weights, [[0, count]] + [[0, 0]] * (weights.shape.rank - 1))
+    batch = tf.size(ids)
+    count = tf.maximum(tf.minimum((rows or rows_per_pass(program.graph)) // batch, n), 1)
+    passes = (n - 1) // count + 1
+    count = (n - 1) // passes + 1  # so that the last pass is nearly as full as the others
+    # Past the last copy its number is met again, with weight 0; there are fewer than n such.
+    padded = tf.pad(weights, [[0, n]] + [[0, 0]] * (weights.shape.rank - 1))
 
     # One gather each; `tf.repeat` builds eight operations.
-    samples = tf.range(batch * count) // count
+    places = tf.range(batch * count)
+    samples, turns = places // count, places % count
 
     def repeat(tensor: tf.Tensor) -> tf.Tensor:
         return tf.gather(tensor, samples)
@@ -73,14 +75,27 @@ def weighted_sum(
 
     def one_pass(number: tf.Tensor) -> Tensors:
         first = number * count
-        k = tf.tile(tf.minimum(first + tf.range(count), n - 1), [batch])
-        share = padded[first : first + count]
+        k = tf.minimum(first + turns, n - 1)
+        share = tf.slice(padded, [first] + [0] * (weights.shape.rank - 1), [count] + [-1] * (weights.shape.rank - 1))
         found = step(change(repeat, k, same), repeated, same).attributions
         if scale is not None:
             found = tuple(a * tf.cast(s, a.dtype) for a, s in zip(found, scale(repeat, k, same), strict=True))
         return tuple(_weighted(a, share, batch) for a in found)
 
-    return accumulate(passes, one_pass)
+    return accumulate(passes, one_pass, _zeros(program, batch, weights.shape[1:]))
+
+
+def _zeros(program: Program, batch: tf.Tensor, sums: tf.TensorShape) -> Tensors | None:
+    """Return zeros shaped like the explained inputs, which attributions mostly are; None for lengths that are free."""
+    graph = program.graph
+    specs = [graph.specs[key] for key in graph.inputs[: len(graph.inputs) - len(program.context)]]
+    if any(n is None for spec in specs for n in spec.shape[1:]):
+        return None
+    shapes = [tf.stack([batch, *sums, *spec.shape[1:]]) for spec in specs]
+    return tuple(
+        tf.ensure_shape(tf.zeros(shape, spec.dtype), [None, *sums, *spec.shape[1:]])
+        for shape, spec in zip(shapes, specs, strict=True)
+    )
 
 
 def rows_per_pass(graph: Graph) -> int:
@@ -97,11 +112,15 @@ def rows_per_pass(graph: Graph) -> int:
 
 def _weighted(rows: tf.Tensor, share: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
     """Return the weighted sum over each sample's copies: (batch * copies, ...) -> (batch, ...) or (batch, m, ...)."""
+    known = rows.shape[1:].is_fully_defined()
+    shape = rows.shape[1:].as_list() if known else tf.shape(rows)[1:]
+    count = tf.shape(share)[0] if share.shape.rank > 1 else tf.size(share)
+    factors = tf.cast(share, rows.dtype)
     if share.shape.rank > 1:
-        apart = tf.reshape(rows, tf.stack([batch, tf.shape(share)[0], -1]))
-        sums = tf.matmul(tf.cast(share, rows.dtype), apart, transpose_a=True)
-        shape = tf.concat([[batch, share.shape[1]], tf.shape(rows)[1:]], 0)
-        return tf.ensure_shape(tf.reshape(sums, shape), [None, share.shape[1], *rows.shape[1:]])
-    shape = tf.concat([[batch], tf.shape(share), tf.shape(rows)[1:]], 0)
-    factors = tf.reshape(tf.cast(share, rows.dtype), [-1] + [1] * (rows.shape.rank - 1))
-    return tf.ensure_shape(tf.reduce_sum(tf.reshape(rows, shape) * factors, axis=1), [None, *rows.shape[1:]])
+        apart = tf.reshape(rows, tf.stack([batch, count, -1]))
+        sums = tf.matmul(factors, apart, transpose_a=True)
+        into = [-1, share.shape[1], *shape] if known else tf.concat([[batch, share.shape[1]], shape], 0)
+        return tf.ensure_shape(tf.reshape(sums, into), [None, share.shape[1], *rows.shape[1:]])
+    into = tf.stack([-1, count, *shape]) if known else tf.concat([[batch], [count], shape], 0)
+    weights = tf.reshape(factors, [-1] + [1] * (rows.shape.rank - 1))
+    return tf.ensure_shape(tf.reduce_sum(tf.reshape(rows, into) * weights, axis=1), [None, *rows.shape[1:]])

@@ -11,34 +11,54 @@ if TYPE_CHECKING:
     from xaicore.protocols import Tensors
 
 
+class _OtherShape(Exception):
+    """The terms of a sum are not shaped like the zeros that it was to start from."""
+
+
 def accumulate(n: int | tf.Tensor, step: Callable[[tf.Tensor], Tensors], zeros: Tensors | None = None) -> Tensors:
     """Return sum over k < n of step(k), one tensor per tensor of ``step(k)``.
 
-    Law: one trace of ``step``; memory does not depend on n, because terms are added as they come and never stacked, and
+    Law: one loop; memory does not depend on n, because terms are added as they come and never stacked, and
     one iteration runs at a time.  The order of the sum is k = 0, 1, ...: the same numbers give the same bits.
 
     Args:
         n: Number of terms, an int or a scalar integer tensor.
         step: k, a scalar int32 tensor -> a tuple of tensors whose shapes do not depend on k.
-        zeros: Where the sums start, shaped like the terms.  None: found from a trace of ``step``; for steps whose
-            results are shaped unlike any tensor at hand, such as a filter that sums over channels.
+        zeros: Where the sums start if the terms are shaped like them, which spares a function inside the trace.  None,
+            or of other shapes or dtypes: found from a trace of ``step``, as for a filter that sums over channels.
     """
-    if zeros is None:
-        step, zeros, invariants = _shaped(step)
-    else:
-        zeros = tuple(zeros)
-        invariants = tuple(z.shape for z in zeros)
+    if zeros is not None:
+        try:
+            return _loop(n, _alike(step, zeros), zeros, tuple(z.shape for z in zeros))
+        except _OtherShape:
+            pass
+    return _loop(n, *_shaped(step))
 
+
+def _alike(step: Callable[[tf.Tensor], Tensors], zeros: Tensors) -> Callable[[tf.Tensor], Tensors]:
+    """Return the step; it raises while it is traced where its terms are not shaped like the zeros."""
+
+    def checked(k: tf.Tensor) -> Tensors:
+        terms = tuple(step(k))
+        if [(t.dtype, t.shape.as_list()) for t in terms] != [(z.dtype, z.shape.as_list()) for z in zeros]:
+            raise _OtherShape
+        return terms
+
+    return checked
+
+
+def _loop(
+    n: int | tf.Tensor, step: Callable[[tf.Tensor], Tensors], zeros: Tensors, shapes: tuple[tf.TensorShape, ...]
+) -> Tensors:
     def body(k: tf.Tensor, sums: Tensors) -> tuple[tf.Tensor, Tensors]:
-        terms = step(k)
-        added = tuple(s + tf.cast(t, s.dtype) for s, t in zip(sums, terms, strict=True))
-        return k + 1, tuple(tf.ensure_shape(a, shape) for a, shape in zip(added, invariants, strict=True))
+        added = tuple(s + t for s, t in zip(sums, step(k), strict=True))
+        return k + 1, tuple(tf.ensure_shape(a, shape) for a, shape in zip(added, shapes, strict=True))
 
     _, sums = tf.while_loop(
         lambda k, _: k < n,
         body,
-        (tf.constant(0), zeros),
-        shape_invariants=(tf.TensorShape([]), invariants),
+        (tf.constant(0), tuple(zeros)),
+        shape_invariants=(tf.TensorShape([]), shapes),
         parallel_iterations=1,
     )
     return tuple(sums)

@@ -16,7 +16,7 @@ Eight elementwise passes make a word; Philox-2x32-10 takes fifty and Threefry-2x
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -53,9 +53,8 @@ def normal(
     count, words = _sizes(shape)
     word = bits(ids, words, seed=seed, draw=draw, stream=stream)
     z = _box_muller(word, tf.float64 if dtype == tf.float64 else tf.float32)
-    rows = tf.reshape(z, tf.stack([tf.shape(ids)[0], 2 * words]))[:, :count]
-    per_sample = tf.convert_to_tensor(shape, tf.int32)
-    return tf.cast(tf.reshape(rows, tf.concat([tf.shape(ids)[:1], per_sample], 0)), dtype)
+    whole = isinstance(count, int) and count == 2 * words
+    return tf.cast(_per_sample(z if whole else z[:, :count], shape), dtype)
 
 
 def uniform(
@@ -75,16 +74,15 @@ def uniform(
     word = bits(ids, count, seed=seed, draw=draw, stream=stream)
     wide = tf.float64 if dtype == tf.float64 else tf.float32  # half precision is rounded from float32
     u = (tf.cast(tf.bitwise.right_shift(word, _word(41)), wide) + 0.5) * tf.constant(2.0**-23, wide)
-    per_sample = tf.convert_to_tensor(shape, tf.int32)
-    return tf.cast(tf.reshape(u, tf.concat([tf.shape(ids)[:1], per_sample], 0)), dtype)
+    return tf.cast(_per_sample(u, shape), dtype)
 
 
 def bits(ids: tf.Tensor, words: int | tf.Tensor, *, seed: int, draw: int | tf.Tensor, stream: int) -> tf.Tensor:
     """Return random words, uint64 (batch, words).  Arguments as in ``normal``."""
-    start = _word(mix_int(mix_int(seed) + (stream + 1) * _GAMMA))
-    own = _mix(tf.bitwise.bitwise_xor(tf.cast(ids, tf.uint64), start))
-    key = _mix(own + (tf.cast(draw, tf.uint64) + _word(1)) * _word(_GAMMA))
-    return _mix(key[:, None] + _steps(words))
+    mix = _mixer()
+    own = mix(tf.bitwise.bitwise_xor(tf.cast(ids, tf.uint64), _word(mix_int(mix_int(seed) + (stream + 1) * _GAMMA))))
+    key = mix(own + (tf.cast(draw, tf.uint64) + _word(1)) * _word(_GAMMA))
+    return mix(tf.expand_dims(key, 1) + _steps(words))
 
 
 def mix_int(word: int) -> int:
@@ -95,14 +93,28 @@ def mix_int(word: int) -> int:
     return word ^ (word >> 31)
 
 
-def _mix(word: tf.Tensor) -> tf.Tensor:
-    word = _folded(word, 30) * _word(_FIRST)
-    word = _folded(word, 27) * _word(_SECOND)
-    return _folded(word, 31)
+def _mixer() -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return the mixer of SplitMix64 of tensors, whose uses share their constants."""
+    shifts = [_word(by) for by in (30, 27, 31)]
+    factors = [_word(_FIRST), _word(_SECOND)]
+
+    def folded(word: tf.Tensor, by: tf.Tensor) -> tf.Tensor:
+        return tf.bitwise.bitwise_xor(word, tf.bitwise.right_shift(word, by))
+
+    def mix(word: tf.Tensor) -> tf.Tensor:
+        for by, factor in zip(shifts, factors, strict=False):
+            word = folded(word, by) * factor
+        return folded(word, shifts[-1])
+
+    return mix
 
 
-def _folded(word: tf.Tensor, by: int) -> tf.Tensor:
-    return tf.bitwise.bitwise_xor(word, tf.bitwise.right_shift(word, _word(by)))
+def _per_sample(numbers: tf.Tensor, shape: Sequence[int] | tf.Tensor) -> tf.Tensor:
+    """Return (batch, count) as (batch, *shape)."""
+    static = tf.get_static_value(shape)
+    if static is None:
+        return tf.reshape(numbers, tf.concat([[-1], tf.convert_to_tensor(shape, tf.int32)], 0))
+    return tf.reshape(numbers, [-1, *(int(n) for n in static)])
 
 
 def _word(value: int) -> tf.Tensor:
@@ -124,11 +136,11 @@ def _sizes(shape: Sequence[int] | tf.Tensor) -> tuple[int | tf.Tensor, int | tf.
 
 
 def _box_muller(word: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """Return two normal numbers per word, (batch, 2, words).
+    """Return two normal numbers per word, (batch, 2 * words).
 
     u is exact in float32, so that float32 and float64 give the same numbers to rounding.
     """
     u = (tf.cast(tf.bitwise.right_shift(word, _word(40)), dtype) + 1) * tf.constant(2.0**-24, dtype)
     r = tf.sqrt(-2 * tf.math.log(u))
     theta = tf.cast(tf.cast(word, tf.int32), dtype) * tf.constant(math.pi * 2.0**-31, dtype)
-    return r[:, None] * tf.stack([tf.cos(theta), tf.sin(theta)], axis=1)
+    return tf.concat([r * tf.cos(theta), r * tf.sin(theta)], axis=1)

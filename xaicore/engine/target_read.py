@@ -27,7 +27,8 @@ class Gather:
         import tensorflow as tf
 
         # With the sample as the first index it is one operation; `batch_dims=1` builds forty.
-        samples = tf.range(tf.shape(outputs)[0])[:, None]
+        batch = tf.size(index) if outputs.shape.rank == _VECTORS else tf.shape(outputs)[0]
+        samples = tf.expand_dims(tf.range(batch), 1)
         return tf.gather_nd(outputs, tf.concat([samples, index], axis=1))
 
 
@@ -43,7 +44,7 @@ class Largest:
         """Return where the largest output is, int32 (batch, 1); the first of equal ones."""
         import tensorflow as tf
 
-        return tf.argmax(outputs, axis=-1, output_type=tf.int32)[:, None]
+        return tf.expand_dims(tf.argmax(outputs, axis=-1, output_type=tf.int32), 1)
 
 
 @attrs.frozen

@@ -180,11 +180,14 @@ def test_seeds_differ_and_repeat():
     assert np.abs(maps[0] - maps[2]).max() > 1e-3
 
 
-def test_the_inner_step_is_traced_once_whatever_n_is():
+@pytest.mark.parametrize("n", [3, 100])
+def test_the_inner_step_is_traced_once_whatever_n_is(n):
+    """In the program's own dtype, which is what attributions are expected in; in another they are found by a try."""
     inputs, ids = data()
-    inner = Slope()
-    run(SmoothGrad(inner, n=100), inputs, ids)
-    assert len(inner.traces) == 1
+    for dtype, traces in ((np.float32, 1), (np.float64, 2)):
+        inner = Slope()
+        run(SmoothGrad(inner, n=n), inputs, ids, dtype=dtype)
+        assert len(inner.traces) == traces
 
 
 def test_what_speaks_of_noisy_copies_is_left_out():
