@@ -63,7 +63,9 @@ FUNCTIONS = {
     name: function
     for module in (layers, graph, ops)
     for name, function in vars(module).items()
-    if inspect.isfunction(function) and name[0] != "_" and (module is graph or function.__module__ == module.__name__)
+    if inspect.isfunction(function)
+    and name[0] != "_"
+    and (function.__module__ == module.__name__ or name in getattr(module, "__all__", ()))
 }
 
 

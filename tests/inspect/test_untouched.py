@@ -234,9 +234,10 @@ REFUSED: dict[tuple[str, str], tuple[type[Exception], str]] = {
 
 def test_every_public_function_is_among_the_tools() -> None:
     for module, tools in MODULES.values():
-        names = getattr(module, "__all__", vars(module))
-        public = {name for name in names if name[0] != "_" and inspect.isfunction(getattr(module, name))}
-        own = {name for name in public if module is graph or getattr(module, name).__module__ == module.__name__}
+        listed = getattr(module, "__all__", None)
+        names = [name for name, one in vars(module).items() if getattr(one, "__module__", "") == module.__name__]
+        public = {name for name in listed or names if name[0] != "_"}
+        own = {name for name in public if inspect.isfunction(getattr(module, name))}
         assert own == set(tools)
 
 

@@ -81,15 +81,17 @@ def execution_trace(model: keras.Model, *, keep_input_layers: bool = True) -> tu
         NoGraph: The model's own ``call`` cannot be turned into operations.
     """
     graph = flat_graph(model)
-    trace = _entries(model, graph, _tensors(graph))
+    trace = entries_of(model, graph, tensors_of(graph))
     return trace if keep_input_layers else tuple(e for e in trace if e.nid is not None)
 
 
-def _tensors(graph: Graph) -> dict[int, keras.KerasTensor]:
+def tensors_of(graph: Graph) -> dict[int, keras.KerasTensor]:
+    """Return a symbolic tensor for each of a graph."""
     return {k: keras.KerasTensor(s.shape, s.dtype, name=f"tensor_{k}") for k, s in graph.specs.items()}
 
 
-def _entries(model: keras.Model, graph: Graph, tensors: Mapping[int, keras.KerasTensor]) -> tuple[Execution, ...]:
+def entries_of(model: keras.Model, graph: Graph, tensors: Mapping[int, keras.KerasTensor]) -> tuple[Execution, ...]:
+    """Return the entries of a graph, those of its inputs first."""
     nodes = graph.between(graph.inputs, graph.outputs).nodes
     made = {key: nid for nid, node in enumerate(nodes) for key in node.outputs}
     taken: dict[int, list[int]] = {}
@@ -148,8 +150,8 @@ def trace_execution(
         NoGraph: The model's own ``call`` cannot be turned into operations.
     """
     graph = flat_graph(model)
-    tensors = _tensors(graph)
-    trace = _entries(model, graph, tensors)
+    tensors = tensors_of(graph)
+    trace = entries_of(model, graph, tensors)
     calls = tuple((e.layer, e.Xs, e.Ys) for e in trace if e.nid is not None)
     return tuple(dict.fromkeys(e.layer for e in trace)), calls, tuple(tensors[key] for key in graph.outputs)
 
@@ -228,38 +230,3 @@ def _mermaid(trace: Sequence[Execution]) -> str:
     boxes = [f'    {names[id(e.Ys[0])]}["{escaped(e.site)}<br/>{type(e.layer).__name__}"]' for e in trace]
     arrows = [f"    {names[id(x)]} --> {names[id(e.Ys[0])]}" for e in trace for x in e.Xs]
     return "\n".join(["flowchart TD", *boxes, *dict.fromkeys(arrows)])
-
-
-# ---------------------------------------------------------------------------------------------------- bottlenecks
-
-
-@takes(model=a_model, keep_input_layers=a_flag)
-def bottleneck_nodes(model: keras.Model, *, keep_input_layers: bool = True) -> tuple[Execution, ...]:
-    """Return the entries that all information passes through: whatever runs later depends on the inputs by them alone.
-
-    A single input is one, whether or not it branches; with ``keep_input_layers`` its entry is returned too.
-    """
-    found = [e for e, live in _live(model) if live <= {id(y) for y in e.Ys}]
-    return tuple(e for e in found if keep_input_layers or e.nid is not None)
-
-
-@takes(model=a_model)
-def bottleneck_tensors(model: keras.Model) -> tuple[keras.KerasTensor, ...]:
-    """Return the tensors that all information passes through, in the order in which they are made."""
-    passed = _live(model)
-    tensors = {id(t): t for e, _ in passed for t in (*e.Xs, *e.Ys)}
-    single = [next(iter(live)) for _, live in passed if len(live) == 1]
-    return tuple(tensors[key] for key in dict.fromkeys(single))
-
-
-def _live(model: keras.Model) -> list[tuple[Execution, set[int]]]:
-    """Return each entry from the last input on, with the tensors (by id) that are made and still needed after it."""
-    graph = flat_graph(model)
-    tensors = _tensors(graph)
-    trace = _entries(model, graph, tensors)
-    needed = {id(tensors[key]) for key in graph.outputs}
-    after: list[tuple[Execution, set[int]]] = []
-    for one in reversed(trace):
-        after.append((one, set(needed)))
-        needed = (needed - {id(y) for y in one.Ys}) | {id(x) for x in one.Xs}
-    return after[::-1][len(graph.inputs) - 1 :]

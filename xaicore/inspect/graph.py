@@ -11,10 +11,9 @@ Nothing here changes the model that it is given: not its weights, its layers, no
 
 from __future__ import annotations
 
+from xaicore.inspect.bottlenecks import bottleneck_nodes, bottleneck_tensors
 from xaicore.inspect.execution import (
     Execution,
-    bottleneck_nodes,
-    bottleneck_tensors,
     execution_graph,
     execution_trace,
     print_execution_graph,
@@ -23,6 +22,7 @@ from xaicore.inspect.execution import (
 )
 from xaicore.inspect.exposure import as_layer, endpoints, expose
 from xaicore.inspect.models import model_without_output_activation, model_without_softmax, pre_softmax_tensors
+from xaicore.inspect.neurons import NeuronwiseIO, neuronwise_io
 from xaicore.inspect.nodes import Graph, Node, Site
 from xaicore.inspect.read import read_graph
 from xaicore.inspect.search import (
@@ -35,12 +35,10 @@ from xaicore.inspect.search import (
     model_layers,
 )
 from xaicore.inspect.weights import (
-    NeuronwiseIO,
     copy_layer,
     copy_layer_without_activation,
     inbound_count,
     kernel,
-    neuronwise_io,
     outbound_count,
 )
 

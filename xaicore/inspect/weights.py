@@ -1,31 +1,25 @@
-"""Layers and their weights: kernels, biases, copies, and what each neuron reads."""
+"""Layers and their weights: kernels, biases, copies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import attrs
 import keras
 import numpy as np
 from keras import layers
 
 from xaicore.errors import InvalidArgument, UnsupportedOperation
-from xaicore.inspect import ops
 from xaicore.inspect.arguments import (
     a_flag,
     a_layer,
-    a_tensor,
     a_text,
-    a_whole,
     an_operation,
     listed,
     optional,
-    refuse,
     takes,
 )
-from xaicore.inspect.kinds import activation_of, kind
+from xaicore.inspect.kinds import activation_of
 from xaicore.inspect.layers import contains_bias
-from xaicore.inspect.untouched import untouched
 
 _NO_BIAS: dict[str, object] = {"use_bias": False, "bias_axes": None}  # how layers are told to have none
 
@@ -40,14 +34,14 @@ def kernel(layer: keras.layers.Layer) -> np.ndarray:
     """
     if getattr(layer, "quantization_mode", None) is not None:
         raise UnsupportedOperation(
-            f"Given {_named(layer)}, which is quantised ({layer.quantization_mode}): its kernel is packed integers; "
+            f"Given {named(layer)}, which is quantised ({layer.quantization_mode}): its kernel is packed integers; "
             "expected a layer as it was before."
         )
     found = [w for w in layer.weights if len(w.shape) > 1 and w is not getattr(layer, "bias", None)]
     if len(found) != 1:
         names = ", ".join(f"{w.name} {tuple(w.shape)}" for w in found) or "none"
         raise UnsupportedOperation(
-            f"Given {_named(layer)} with these weights of rank 2 or more: {names}; expected a layer with exactly one."
+            f"Given {named(layer)} with these weights of rank 2 or more: {names}; expected a layer with exactly one."
         )
     return np.asarray(found[0].numpy())
 
@@ -104,7 +98,7 @@ def copy_layer_without_activation(
     """
     if isinstance(layer, layers.RNN | layers.Bidirectional):
         raise UnsupportedOperation(
-            f"Given {_named(layer)}, whose activation is applied at every step inside of it; expected a layer that "
+            f"Given {named(layer)}, whose activation is applied at every step inside of it; expected a layer that "
             "ends in its activation."
         )
     only_activation = activation_of(layer) is layer
@@ -127,13 +121,13 @@ def _copied(
     key = next((name for name in _NO_BIAS if name in config), None)
     if drop and key is None:
         raise InvalidArgument(
-            f"Given keep_bias=False for {_named(layer)}, whose bias cannot be left out; expected a layer that can be "
+            f"Given keep_bias=False for {named(layer)}, whose bias cannot be left out; expected a layer that can be "
             "built without, by `use_bias` or `bias_axes`."
         )
     if drop and key is not None:
         config[key] = _NO_BIAS[key]
     if weights is not None and not layer.built:
-        raise InvalidArgument(f"Given weights for a copy of {_named(layer)}, which is not built; build it first.")
+        raise InvalidArgument(f"Given weights for a copy of {named(layer)}, which is not built; build it first.")
     copy = type(layer).from_config(config)
     if layer.built:
         copy.build_from_config(layer.get_build_config())
@@ -156,21 +150,13 @@ def _set(copy: keras.layers.Layer, layer: keras.layers.Layer, values: Sequence[n
     expected = [tuple(w.shape) for w in copy.weights]
     given = [np.shape(value) for value in values]
     if given != expected:
-        raise InvalidArgument(f"Given weights of shapes {given} for a copy of {_named(layer)}; expected {expected}.")
+        raise InvalidArgument(f"Given weights of shapes {given} for a copy of {named(layer)}; expected {expected}.")
     copy.set_weights([np.asarray(value) for value in values])
 
 
-def _named(layer: keras.Operation) -> str:
+def named(layer: keras.Operation) -> str:
+    """Return a layer as messages say it."""
     return f"the layer {layer.name!r} ({type(layer).__name__})"
-
-
-def _one(name: str, value: object) -> None:
-    if not isinstance(value, list | tuple) or len(value) != 1:
-        raise refuse(name, value, "a list of one tensor")
-    a_tensor(name, value[0])
-
-
-# --------------------------------------------------------------------------------------------- biases, neuron by neuron
 
 
 def biases(layer: keras.layers.Layer) -> np.ndarray | None:
@@ -196,82 +182,3 @@ def has_biases(layer: keras.Operation) -> bool:
     if isinstance(layer, layers.BatchNormalization):
         return True
     return (layer.beta if _is_normalization(layer) else getattr(layer, "bias", None)) is not None
-
-
-@attrs.frozen
-class NeuronwiseIO:
-    """inputs: (rows, what one neuron reads).  outputs: (rows, neurons).  None where not asked for."""
-
-    inputs: object
-    outputs: object
-
-
-@takes(layer=a_layer, Xs=optional(_one), Ys=optional(_one), node_index=a_whole, return_i=a_flag, return_o=a_flag)
-def neuronwise_io(
-    layer: keras.layers.Layer,
-    *,
-    Xs: Sequence[object] | None = None,  # noqa: N803  # as it is known
-    Ys: Sequence[object] | None = None,  # noqa: N803
-    node_index: int = 0,
-    return_i: bool = True,
-    return_o: bool = True,
-) -> NeuronwiseIO:
-    """Return what the neurons of a layer read and give, one row per place where the kernel is applied.
-
-    ``outputs = activation(inputs @ kernel.reshape(-1, neurons) + bias)``, row by row.
-    Dense: rows are samples and positions.  Convolutions: rows are samples and output positions, columns the patch.
-
-    Args:
-        layer: A Dense layer, or a Conv1D, Conv2D or Conv3D without groups.
-        Xs: Its input as a list of one tensor; None: the symbolic one of its call number node_index.
-        Ys: Its output, likewise.
-        node_index: Which symbolic call of the layer, from 0.
-        return_i: Whether inputs are wanted.
-        return_o: Whether outputs are wanted.
-
-    Raises:
-        UnsupportedOperation: Another layer.
-        InvalidArgument: Neither is wanted, or there is no such call.
-    """
-    convolution = isinstance(layer, layers.Conv1D | layers.Conv2D | layers.Conv3D)
-    if not (convolution or isinstance(layer, layers.Dense)) or getattr(layer, "groups", 1) != 1:
-        raise UnsupportedOperation(
-            f"Given {_named(layer)} of kind {kind(layer)!r}; expected a Dense layer or a convolution without groups."
-        )
-    if not (return_i or return_o):
-        raise InvalidArgument("Given return_i=False and return_o=False; expected at least one of them to be True.")
-    inputs, outputs = None, None
-    if return_i:
-        (x,) = _call(layer, node_index).input_tensors if Xs is None else Xs
-        with untouched(x):
-            inputs = _patches(layer, x) if convolution else _rows(x)
-    if return_o:
-        (y,) = _call(layer, node_index).outputs if Ys is None else Ys
-        with untouched(y):
-            outputs = _rows(_channels_last(layer, y) if convolution else y)
-    return NeuronwiseIO(inputs, outputs)
-
-
-def _call(layer: keras.layers.Layer, node_index: int) -> keras.Operation:
-    if not 0 <= node_index < inbound_count(layer):
-        raise InvalidArgument(
-            f"Given node_index={node_index} of {_named(layer)}, which was called {inbound_count(layer)} times; "
-            "expected the number of a call from 0, or tensors as Xs and Ys."
-        )
-    return layer._inbound_nodes[node_index]  # noqa: SLF001  # no public name
-
-
-def _patches(layer: keras.layers.Layer, x: object) -> object:
-    return _rows(
-        ops.extract_conv_patches(
-            _channels_last(layer, x), layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding
-        )
-    )
-
-
-def _channels_last(layer: keras.layers.Layer, x: object) -> object:
-    return keras.ops.moveaxis(x, 1, -1) if layer.data_format == "channels_first" else x
-
-
-def _rows(x: object) -> object:
-    return keras.ops.reshape(x, (-1, x.shape[-1]))  # type: ignore[attr-defined]

@@ -16,8 +16,8 @@ from xaicore.inspect.affine import read_affine
 from xaicore.inspect.execution import flat_graph
 from xaicore.inspect.facts import Facts, facts_of
 from xaicore.inspect.kinds import activation_of, head_kind
+from xaicore.inspect.neurons import neuronwise_io
 from xaicore.inspect.running import run
-from xaicore.inspect.weights import neuronwise_io
 from xaicore.protocols import Attribution
 from xaicore.sources import open_source
 
