@@ -17,6 +17,7 @@ from keras import layers
 from xaicore.engine.lengths import PROBE, at_probe, is_free
 from xaicore.inspect import einsum
 from xaicore.inspect.kinds import kind
+from xaicore.inspect.linear import multiplications, product_of
 from xaicore.protocols import Effort
 
 if TYPE_CHECKING:
@@ -166,7 +167,12 @@ def _bytes(dtype: str) -> int:
 
 def work(node: Node, specs: Mapping[int, Spec]) -> Work:
     """Return the work of one operation on one sample, all sizes known."""
-    return _work_of(node.operation, [specs[key] for key in node.inputs], [specs[key] for key in node.outputs])
+    given, made = ([specs[key] for key in keys] for keys in (node.inputs, node.outputs))
+    product = product_of(node)
+    if product is None:
+        return _work_of(node.operation, given, made)
+    plain = _work_of(node.operation, given, made)
+    return attrs.evolve(plain, flops=2 * multiplications(product, _sizes(given[0]), _sizes(made[0])))
 
 
 def _work_of(operation: keras.Operation, of_given: Sequence[Spec], of_made: Sequence[Spec]) -> Work:
@@ -186,12 +192,15 @@ def _sizes(spec: Spec) -> list[int]:
 def _multiplications(operation: keras.Operation, given: Sequence[Sequence[int]], made: Sequence[int]) -> float:
     """Return how often numbers are multiplied: a kernel's size times the positions that it is put to.
 
-    Attention: each query with each key, and the weights with the values.  Recurrent layers: each matrix, at each step.
+    Attention: each query with each key, and the weights with the values.
+    Recurrent layers: each matrix, at each step.
     """
     if isinstance(operation, layers.RNN | layers.Bidirectional):
         return float(given[0][0] * sum(math.prod(w.shape) for w in operation.weights if len(w.shape) > 1))
     if type(operation).__name__ == "DotProductAttention":
         return float(2 * math.prod(given[0]) * given[1][0])
+    if type(operation).__name__ == "Matmul":
+        return float(math.prod(made) * given[0][-1])
     if isinstance(operation, layers.EinsumDense):
         letters = einsum.sizes(operation, (1, *given[0]))
         if letters is not None:

@@ -13,6 +13,7 @@ from xaicore.engine.vjp import vjp
 from xaicore.errors import PlanBroken, XaicoreError
 from xaicore.inspect.affine import read_affine, twin
 from xaicore.inspect.kinds import is_padding
+from xaicore.inspect.linear import LinearMap, product_of
 from xaicore.inspect.nodes import Ref
 from xaicore.inspect.running import run
 from xaicore.protocols import OpCall, Relevance, Rule
@@ -37,20 +38,31 @@ class Ruled:
     sinks: bool
 
     def __call__(
-        self, call: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+        self,
+        call: Callable[..., object],
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+        product: LinearMap | None = None,
     ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...], Backward]:
-        """Return the output, the tensors that the call was given, and the rule's backward."""
+        """Return the output, the tensors that the call was given, and the rule's backward.
+
+        product: how the call is one of a tensor with a constant, which then is no input but the kernel.
+        """
         flat = keras.tree.flatten((args, kwargs))
-        where = [i for i, leaf in enumerate(flat) if _carries_relevance(leaf)]
+        carrying = [i for i, leaf in enumerate(flat) if _carries_relevance(leaf)]
+        where = carrying if product is None else [product.tensor]
+
+        def whole(*leaves: object) -> object:
+            a, k = keras.tree.pack_sequence_as((args, kwargs), list(leaves))
+            return call(*a, **k)
 
         def forward(*tensors: tf.Tensor) -> tf.Tensor:
             filled = list(flat)
             for i, tensor in zip(where, tensors, strict=True):
                 filled[i] = tensor
-            a, k = keras.tree.pack_sequence_as((args, kwargs), filled)
-            return call(*a, **k)
+            return whole(*filled)
 
-        affine = read_affine(self.operation)
+        affine = read_affine(self.operation) if product is None else product.read(self.operation, whole, flat)
         opcall = OpCall(self.site, self.operation, forward, affine, self.facts, self.sinks)
         inputs = tuple(flat[i] for i in where)
         output, backward = self.rule(opcall, *inputs)
@@ -86,15 +98,16 @@ def run_rule(node: Node, ruled: Ruled, tensors: Sequence[tf.Tensor]) -> Ran:
     kept: list[Backward] = []
     given: list[bool] = []  # of the inputs that the rule sees, whether it is a tensor of the graph or a constant
     failed: list[XaicoreError] = []
+    product = product_of(node) if ruled.facts.affine else None
 
     def call(*args: object, **kwargs: object) -> tf.Tensor:
         try:
-            output, _, backward = ruled(node.operation.call, args, kwargs)
+            output, _, backward = ruled(node.operation.call, args, kwargs, product)
         except XaicoreError as error:
             failed.append(error)
             raise
         kept.append(backward)
-        given.extend(_given(node, args, kwargs))
+        given.extend([True] if product is not None else _given(node, args, kwargs))
         return output
 
     try:

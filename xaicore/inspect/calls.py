@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers
 
 from xaicore.inspect.kinds import kind
+from xaicore.inspect.linear import linear_map
 from xaicore.inspect.nodes import Ref
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def called_kind(graph: Graph, node: Node, *, raw: bool = False) -> str:
     """Return the kind of a call, which constants among its operands can change.
 
     The larger of a tensor and a constant is an activation: no relevance belongs to the constant.  Sums and products of
-    the model's input with constants alone are rescaling, as the layer of that name is.
+    the model's input with constants alone are rescaling, as the layer of that name is.  A matrix product with a
+    constant is a dense layer written as an operation.
 
     Args:
         graph: That the node is of.
@@ -40,6 +42,8 @@ def called_kind(graph: Graph, node: Node, *, raw: bool = False) -> str:
         return name
     if type(operation).__name__ in _OF_TWO:
         return "activation"
+    if linear_map(node, graph.specs) is not None:
+        return "dense"
     if not raw or name not in {"sum", "product"} or type(operation).__name__ in {"Sum", "Glu"}:
         return name
     shapes = [graph.specs[key].shape for key in (*node.inputs, *node.outputs)]

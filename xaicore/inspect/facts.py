@@ -36,7 +36,7 @@ class Facts:
     last: the output reaches the end of the model through reshaping and activations only.
     nonnegative: per input, whether no element can be negative.
     gates: per input of a product, whether it scales the others: see ``xaicore.inspect.calls.gates``.
-    contains_kernel: a dense layer or a convolution.
+    contains_kernel: a dense layer or a convolution; a product with a constant is a dense layer.
     classes: names of the operation's class and of its bases; of the layer's where the operation is a stage of one.
     whole: the site of the layer that it is a stage of.
     position: index of the kernel layer that runs here or ran last, counted from 0 in execution order; the stages of a
@@ -76,11 +76,15 @@ def facts_of(graph: Graph) -> Mapping[Site, Facts]:
         for inner in node.inner:
             kernels += kind(inner.operation) in _KERNEL
             facts[inner.site] = attrs.evolve(alone(inner.operation), position=max(0, kernels - 1))
+        written = name in _KERNEL and not isinstance(operation, layers.Layer)  # a dense layer as an operation
         kernels += name in _KERNEL and (node.whole is None or node.whole is not counted)
         counted = node.whole if name in _KERNEL else counted
+        own = _of_whole(alone(operation), node)
         facts[node.site] = attrs.evolve(
-            _of_whole(alone(operation), node),
+            own,
             kind=name,
+            affine=own.affine or written,
+            contains_kernel=own.contains_kernel or written,
             first=raw and name in _KERNEL,
             last=bool(last & set(node.outputs)),
             nonnegative=tuple(key in nonnegative for key in node.inputs),

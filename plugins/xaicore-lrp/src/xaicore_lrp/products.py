@@ -82,7 +82,8 @@ class Bilinear:
     For matrix products, ``Dot`` and ``einsum`` of any number n of tensors, each of which gets an n-th part, in
     proportion to its contributions with the others held fixed.  A factor that comes from an activation bounded on both
     sides, such as the weights of attention, is a gate and gets nothing (Ali et al. 2022); where all are, none is.
-    With constants beside it, one tensor gets all: the z rule of a linear map.
+    With several constants beside it, one tensor gets all: the z rule of a linear map.  A product with one constant is
+    a dense layer, under the rule of those.
 
     Args:
         stabilizer: Keeps y away from zero; 0 divides, and an exact zero gives zero.
