@@ -5,6 +5,8 @@ At inference ``y = k x + c`` per channel, with ``k = gamma / sqrt(variance + eps
     before:  k (x W + b) + c = x (W k) + (k b + c)          the layer, then its normalization
     after:   (k x + c) W + b = x (k W) + (c W + b)          the normalization, then a layer without padding
 
+An EinsumDense takes scales along the axis of its kernel that has the letter of what is normalized.
+
 Kernel and bias are computed where they are used, from the variables, so that they are those of the model as it is.
 """
 
@@ -19,6 +21,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from xaicore.inspect import einsum
 from xaicore.inspect.affine import is_affine, read_affine, third_party_reader, twin
 from xaicore.inspect.kinds import activation_of
 
@@ -32,11 +35,15 @@ _DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 
 @attrs.frozen(eq=False)
 class Fold:
-    """A layer and the normalization that goes into it.  before: whether the layer comes before the normalization."""
+    """A layer and the normalization that goes into it.
+
+    before: whether the layer comes before the normalization.  rank: axes of what is normalized.
+    """
 
     layer: keras.layers.Layer
     norm: keras.layers.BatchNormalization
     before: bool
+    rank: int
 
     @property
     def kernel(self) -> tf.Tensor:
@@ -46,18 +53,36 @@ class Fold:
 
     @property
     def bias(self) -> tf.Tensor:
-        """The folded bias, (outputs,)."""
+        """The folded bias, (outputs,); of an EinsumDense, in a shape that broadcasts to its output."""
         scale, shift = self._scale_and_shift()
         own = getattr(self.layer, "bias", None)
         bias = 0.0 if own is None else tf.cast(tf.convert_to_tensor(own), shift.dtype)
+        if isinstance(self.layer, layers.EinsumDense):
+            return self._bias_by_letters(scale, shift, bias)
         if self.before:
             return scale * bias + shift
         # What the layer makes of an input of c everywhere: the kernel summed over positions, times c.
         weighted = self._kernel * self._along(shift)
         spatial = list(range(len(weighted.shape) - 2))
         summed = tf.reduce_sum(weighted, spatial)
-        flat = tf.reshape(summed, [-1]) if isinstance(self.layer, _DEPTHWISE) else tf.reduce_sum(summed, 0)
+        inputs = 1 if isinstance(self.layer, _TRANSPOSED) else 0
+        flat = tf.reshape(summed, [-1]) if isinstance(self.layer, _DEPTHWISE) else tf.reduce_sum(summed, inputs)
         return flat + bias
+
+    def _bias_by_letters(self, scale: tf.Tensor, shift: tf.Tensor, bias: tf.Tensor | float) -> tf.Tensor:
+        letters = einsum.letters(self.layer)
+        assert letters is not None  # noqa: S101  # what has none is not folded
+        if self.before:
+            return letters.spread(scale, self._letter) * bias + letters.spread(shift, self._letter)
+        kept = "".join(letter for letter in letters.output if letter in letters.kernel)
+        weighted = tf.einsum(f"{letters.kernel},{self._letter}->{kept}", self._kernel, shift)
+        return letters.spread(weighted, kept) + bias
+
+    @property
+    def _letter(self) -> str:
+        """The letter of the axis that is normalized."""
+        letters = einsum.letters(self.layer)
+        return "" if letters is None else letters.of(self.norm.axis, self.rank, before=self.before)
 
     @property
     def _kernel(self) -> tf.Tensor:
@@ -71,6 +96,10 @@ class Fold:
     def _along(self, values: tf.Tensor) -> tf.Tensor:
         """Return per-channel values in the shape that meets the kernel: (..., inputs, outputs) and its variants."""
         shape = [1] * len(self.layer.kernel.shape)
+        if isinstance(self.layer, layers.EinsumDense):
+            letters = einsum.letters(self.layer)
+            shape[letters.kernel.index(self._letter)] = -1  # type: ignore[union-attr]  # see above
+            return tf.reshape(values, shape)
         if isinstance(self.layer, _DEPTHWISE):
             # Outputs are inputs times multipliers, the input slowest.
             size = list(self.layer.kernel.shape[-2:]) if self.before else [-1, 1]
@@ -104,7 +133,7 @@ def fold_batch_normalization(graph: Graph, only: frozenset[Site] | None = None) 
     """Return the graph with every batch normalization folded that can be.
 
     It goes into the layer before it where that layer is linear and nothing else takes its output, else into the layer
-    after it where that one alone takes its output and does not pad.  Others stay as they are.
+    after it where that one alone takes its output and makes the same of a constant at every place.  Others stay.
 
     Args:
         graph: Of a model.
@@ -124,32 +153,32 @@ def folded_sites(graph: Graph) -> frozenset[Site]:
 
 def _before(graph: Graph, norm: Node) -> Graph | None:
     maker = next((n for n in graph.nodes if norm.inputs[0] in n.outputs), None)
-    kinds = (*_PLAIN, *_TRANSPOSED, *_DEPTHWISE)
-    if maker is None or not _foldable(maker, kinds) or not _same_axis(graph, norm, maker.operation, maker.outputs[0]):
+    kinds = (*_PLAIN, *_TRANSPOSED, *_DEPTHWISE, layers.EinsumDense)
+    if maker is None or not _foldable(maker, kinds) or not _same_axis(graph, norm, maker, before=True):
         return None
     alone = len(graph.consumers(maker.outputs[0])) == 1 and maker.outputs[0] not in graph.outputs
     if not alone or activation_of(maker.operation) is not None:
         return None
-    made = _made(maker, norm, before=True)
+    made = _made(graph, maker, norm, before=True)
     return _replaced(graph, maker, attrs.evolve(made, outputs=norm.outputs), norm)
 
 
 def _after(graph: Graph, norm: Node) -> Graph | None:
     (key,) = norm.outputs
     taker, *more = graph.consumers(key) or (None,)
-    if taker is None or more or key in graph.outputs or not _foldable(taker, (*_PLAIN, *_DEPTHWISE)):
+    kinds = (*_PLAIN, *_TRANSPOSED, *_DEPTHWISE, layers.EinsumDense)
+    if taker is None or more or key in graph.outputs or not _foldable(taker, kinds):
         return None
     operation = taker.operation
     grouped = getattr(operation, "groups", 1) != 1 and not isinstance(operation, _DEPTHWISE)
-    padded = getattr(operation, "padding", "valid") != "valid"
-    if grouped or padded or not _same_axis(graph, norm, operation, key):
+    if grouped or not _is_even(operation) or not _same_axis(graph, norm, taker, before=False):
         return None
     rename = {key: norm.inputs[0]}
     args, kwargs = keras.tree.map_structure(
         lambda leaf: attrs.evolve(leaf, key=rename.get(leaf.key, leaf.key)) if hasattr(leaf, "key") else leaf,
         (taker.args, dict(taker.kwargs)),
     )
-    made = _made(taker, norm, before=False)
+    made = _made(graph, taker, norm, before=False)
     return _replaced(graph, taker, attrs.evolve(made, args=args, kwargs=kwargs), norm)
 
 
@@ -160,15 +189,29 @@ def _foldable(node: Node, classes: tuple[type, ...]) -> bool:
     return is_affine(operation) and third_party_reader(operation) is None
 
 
-def _same_axis(graph: Graph, norm: Node, layer: keras.layers.Layer, key: int) -> bool:
+def _is_even(layer: keras.layers.Layer) -> bool:
+    """Return whether an input of c everywhere makes the same of each place: no padding, or a kernel of one place.
+
+    A transposed convolution puts fewer or more of its kernel's places on some outputs than on others.
+    """
+    single = all(size == 1 for size in getattr(layer, "kernel_size", ()))
+    if isinstance(layer, _TRANSPOSED):
+        return single and all(step == 1 for step in layer.strides)
+    return single or getattr(layer, "padding", "valid") == "valid"
+
+
+def _same_axis(graph: Graph, norm: Node, node: Node, *, before: bool) -> bool:
     """Return whether the axis that is normalized is the layer's axis of channels."""
-    rank = len(graph.specs[key].shape)
+    layer, rank = node.operation, len(graph.specs[norm.inputs[0]].shape)
+    if isinstance(layer, layers.EinsumDense):
+        letters = einsum.letters(layer)
+        return letters is not None and letters.foldable(letters.of(norm.operation.axis, rank, before=before), before)
     channels = 1 if getattr(layer, "data_format", None) == "channels_first" else rank - 1
     return bool(norm.operation.axis % rank == channels)
 
 
-def _made(node: Node, norm: Node, *, before: bool) -> Node:
-    fold = Fold(node.operation, norm.operation, before)
+def _made(graph: Graph, node: Node, norm: Node, *, before: bool) -> Node:
+    fold = Fold(node.operation, norm.operation, before, len(graph.specs[norm.inputs[0]].shape))
     layer = folded_layer(fold)
     reference: Callable[[], Any] = lambda: layer  # noqa: E731  # as nodes have it
     return attrs.evolve(node, reference=reference, folded=(*node.folded, norm.site))

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 IMAGE = (6, 7, 3)
+
+
 # name -> layers in a row, and how many normalizations are left.
+def einsum(equation: str, bias_axes: str | None = None) -> layers.EinsumDense:
+    """Return an EinsumDense whose letters stand for sizes, the first of its output for the samples."""
+    sizes = {"b": 3, "c": 4, "d": 2, "e": 3}
+    output = equation.split("->")[1]
+    shape = tuple(sizes[letter] for letter in output.removeprefix("...").removeprefix("a"))
+    return layers.EinsumDense(equation, shape, bias_axes=bias_axes)
+
+
 ROWS: dict[str, tuple[Callable[[], list[layers.Layer]], tuple[int, ...], int]] = {
     "dense_before": (lambda: [layers.Dense(5), layers.BatchNormalization()], (4,), 0),
     "dense_without_bias": (lambda: [layers.Dense(5, use_bias=False), layers.BatchNormalization(scale=False)], (4,), 0),
@@ -40,6 +50,49 @@ ROWS: dict[str, tuple[Callable[[], list[layers.Layer]], tuple[int, ...], int]] =
     ),
     "transposed_before": (lambda: [layers.Conv2DTranspose(4, 3, strides=2), layers.BatchNormalization()], IMAGE, 0),
     "transposed_after": (lambda: [layers.BatchNormalization(), layers.Conv2DTranspose(4, 3)], IMAGE, 1),
+    "transposed_1d_before": (lambda: [layers.Conv1DTranspose(4, 3), layers.BatchNormalization()], (8, 3), 0),
+    "transposed_of_one_place_after": (lambda: [layers.BatchNormalization(), layers.Conv2DTranspose(4, 1)], IMAGE, 0),
+    "transposed_with_holes_after": (
+        lambda: [layers.BatchNormalization(), layers.Conv2DTranspose(4, 1, strides=2)],
+        IMAGE,
+        1,
+    ),
+    "conv_of_one_place_after_padded": (
+        lambda: [layers.BatchNormalization(), layers.Conv2D(4, 1, strides=2, padding="same")],
+        IMAGE,
+        0,
+    ),
+    "einsum_before": (lambda: [einsum("abc,cde->abde", "de"), layers.BatchNormalization()], (3, 4), 0),
+    "einsum_before_on_an_inner_axis": (
+        lambda: [einsum("abc,cde->abde", "e"), layers.BatchNormalization(axis=2)],
+        (3, 4),
+        0,
+    ),
+    "einsum_before_without_bias": (lambda: [einsum("abc,cde->abde"), layers.BatchNormalization(axis=-2)], (3, 4), 0),
+    "einsum_before_on_an_axis_of_the_input": (
+        lambda: [einsum("abc,cde->abde", "e"), layers.BatchNormalization(axis=1)],
+        (3, 4),
+        1,
+    ),
+    "einsum_with_an_ellipsis_before": (lambda: [einsum("...c,cd->...d"), layers.BatchNormalization()], (3, 4), 0),
+    "einsum_after": (lambda: [layers.BatchNormalization(), einsum("abc,cde->abde", "de")], (3, 4), 0),
+    "einsum_after_without_bias": (lambda: [layers.BatchNormalization(axis=1), einsum("abc,bcd->ad")], (3, 4), 0),
+    "einsum_after_on_an_axis_that_stays": (
+        lambda: [layers.BatchNormalization(axis=1), einsum("abc,bcd->abd")],
+        (3, 4),
+        0,
+    ),
+    "einsum_after_on_an_axis_of_the_input": (
+        lambda: [layers.BatchNormalization(axis=1), einsum("abc,cd->abd")],
+        (3, 4),
+        1,
+    ),
+    "einsum_after_that_sums_places": (lambda: [layers.BatchNormalization(), einsum("abc,cd->ad", "d")], (3, 4), 1),
+    "einsum_with_an_ellipsis_after": (
+        lambda: [layers.BatchNormalization(), einsum("...c,cd->...d", "d")],
+        (3, 4),
+        0,
+    ),
     "separable_before": (lambda: [layers.SeparableConv2D(4, 3), layers.BatchNormalization()], IMAGE, 0),
     "both": (
         lambda: [layers.Conv1D(4, 3), layers.BatchNormalization(), layers.BatchNormalization(), layers.Conv1D(2, 2)],
