@@ -1,11 +1,18 @@
 """What would have to be otherwise for a network to expect a high income?  Numbers, and categories that stay categories.
 
+    python examples/adult.py [FOLDER]    with a folder: files for the command line in place of the search
+
 The network is one of DiCE's, the rows are the UCI Adult census of 1994; both come in packages that
 `make demo` installs.
 It tells what the network goes by, not what a person should do.
 """
 
 from __future__ import annotations
+
+import csv
+import json
+import pathlib
+import sys
 
 import numpy as np
 
@@ -24,6 +31,23 @@ def table(rows: adult.Adult) -> Columns:
     ]
     categories = [Column(c.name, values=values) for c, values in zip(adult.CATEGORIES, rows.values, strict=True)]
     return Columns([*numbers, *categories])
+
+
+def write(folder: pathlib.Path) -> None:
+    """Write the network, its columns, people to explain, and others as reference data."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = applicants.find()
+    rows = adult.read(data.rows.path)
+    columns = table(rows)
+    adult.load_network(data.network.path).save(folder / "adult.keras")  # an .h5 of old, which Keras 3 does not load
+    (folder / "columns.json").write_text(json.dumps(columns.described, indent=1), encoding="utf-8")
+    for name, part in (("people.csv", rows.x[:PEOPLE]), ("others.csv", rows.x[1000:2000])):
+        people = columns.decode(part)
+        with (folder / name).open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, list(people[0]))
+            writer.writeheader()
+            writer.writerows(people)
+    print(f"In {folder}: adult.keras, columns.json, people.csv, others.csv")
 
 
 def main() -> xaicore.Explanation:
@@ -57,4 +81,4 @@ def main() -> xaicore.Explanation:
 
 
 if __name__ == "__main__":
-    main()
+    write(pathlib.Path(sys.argv[1])) if sys.argv[1:] else main()

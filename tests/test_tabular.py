@@ -64,6 +64,8 @@ def test_whole_numbers_come_back_whole(age, hours, job, score):
         {"name": "a", "low": "0", "high": 1},
         {"name": "a", "low": float("nan"), "high": 1},
         {"name": "a", "shift": 3},
+        {"name": "a", "minimum": 1, "maximum": 0},
+        {"name": "a", "values": ["x", "y"], "minimum": 0},
         {"low": 0, "high": 1},
         {"name": ""},
         "a",
@@ -72,6 +74,33 @@ def test_whole_numbers_come_back_whole(age, hours, job, score):
 def test_columns_that_are_none(described):
     with pytest.raises(InvalidArgument):
         Columns.of([described])
+
+
+def test_columns_are_written_as_they_are_read():
+    columns = Columns([*COLUMNS.columns, Column("years", minimum=0, maximum=40, integer=True)])
+    assert columns.described[0] == {"name": "age", "low": 17.0, "high": 90.0, "integer": True}
+    assert columns.described[2:4] == [{"name": "job", "values": ["clerk", "driver"]}, {"name": "score"}]
+    assert Columns.of(columns.described) == columns
+
+
+def test_bounds_are_those_of_the_table_in_the_model_s_units():
+    """(0 - 40) / 10 = -4, (80 - 40) / 10 = 4; a category's columns are 0 to 1; what has no end is infinite."""
+    columns = Columns(
+        [Column("hours", mean=40, std=10, minimum=0, maximum=80), Column("job", values=["a", "b"]), Column("x")]
+    )
+    assert COLUMNS.bounds is None
+    low, high = columns.bounds
+    np.testing.assert_array_equal(low, [-4, 0, 0, -np.inf])
+    np.testing.assert_array_equal(high, [4, 1, 1, np.inf])
+
+
+def test_zero_has_no_sign():
+    assert str(Columns([Column("x", mean=1, std=3)]).decode(np.float32([[-1 / 3 - 1e-8]]))[0]["x"]) == "0.0"
+
+
+def test_a_number_that_is_not_whole_is_none_of_a_whole_column():
+    with pytest.raises(UnreadableInput, match=r"Row 7 has '17.5' in the column 'age'; expected a whole number"):
+        COLUMNS.encode([ROWS[0] | {"age": "17.5"}], first=7)
 
 
 def test_columns_have_names_of_their_own():

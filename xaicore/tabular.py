@@ -43,6 +43,8 @@ class Column:
         mean: With ``std``: the value that becomes 0, and the length of the unit.
         std: See ``mean``; above 0.
         integer: Only whole numbers occur.
+        minimum: The smallest value that a counterfactual may take, in the units of the table.
+        maximum: The largest.
         values: Of a category, in the order of the model's columns.
 
     Raises:
@@ -55,6 +57,8 @@ class Column:
     mean: float | None = attrs.field(default=None, converter=_finite)
     std: float | None = attrs.field(default=None, converter=_finite)
     integer: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    minimum: float | None = attrs.field(default=None, converter=_finite)
+    maximum: float | None = attrs.field(default=None, converter=_finite)
     values: tuple[str, ...] = attrs.field(default=(), converter=_values)
 
     def __attrs_post_init__(self) -> None:
@@ -69,6 +73,20 @@ class Column:
             )
         if self.scale <= 0 or not math.isfinite(self.scale):
             raise InvalidArgument(f"Given the column {self.name!r} with a scale of {self.scale:g}; expected above 0.")
+        least, most = self.ends
+        if least > most or (self.values and (least, most) != (-math.inf, math.inf)):
+            raise InvalidArgument(
+                f"Given the column {self.name!r} with minimum={self.minimum} and maximum={self.maximum}; expected "
+                "minimum <= maximum, of a number."
+            )
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The smallest and the largest value that it may take, infinite where none is given."""
+        return (
+            -math.inf if self.minimum is None else self.minimum,
+            math.inf if self.maximum is None else self.maximum,
+        )
 
     @property
     def shift(self) -> float:
@@ -139,6 +157,15 @@ class Columns:
         return cls(made)
 
     @property
+    def described(self) -> list[dict[str, Any]]:
+        """The columns as mappings, for a YAML or JSON file: ``Columns.of(columns.described) == columns``."""
+        fields = attrs.fields(Column)
+        given = [
+            {f.name: getattr(one, f.name) for f in fields if getattr(one, f.name) != f.default} for one in self.columns
+        ]
+        return [{key: list(value) if key == "values" else value for key, value in one.items()} for one in given]
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the model's features."""
         return tuple(name for column in self.columns for name in column.features)
@@ -152,6 +179,19 @@ class Columns:
     def integers(self) -> dict[str, float]:
         """Feature -> what a change by 1 in the table is for the model."""
         return {column.name: 1 / column.scale for column in self.columns if column.integer and not column.values}
+
+    @property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Smallest and largest values of the features, as the model takes them; None where no column has any."""
+        if all(column.ends == (-math.inf, math.inf) for column in self.columns):
+            return None
+        pairs = [
+            (0.0, 1.0) if column.values else tuple((end - column.shift) / column.scale for end in column.ends)
+            for column in self.columns
+            for _ in column.features
+        ]
+        low, high = np.array(pairs).T
+        return low, high
 
     def encode(self, rows: Sequence[Mapping[str, Any]], *, first: int = 0) -> np.ndarray:
         """Return the rows of a table as the model takes them, float32 (batch, features); further columns are left out.
@@ -228,7 +268,9 @@ class Columns:
             part = np.asarray(x, np.float64)[:, place : place + len(column.features)]
             for row, own in zip(rows, part, strict=True):
                 number = own[0] * column.scale + column.shift
-                row[column.name] = column.values[int(own.argmax())] if column.values else round(number, column.digits)
+                row[column.name] = (
+                    column.values[int(own.argmax())] if column.values else round(number, column.digits) + 0.0
+                )
             place += len(column.features)
         return rows
 

@@ -57,6 +57,38 @@ def test_answers_in_the_units_of_the_table(files, tmp_path):
         assert row["after"] in result.stdout
 
 
+def rows_of(folder):
+    (path,) = folder.glob("*.csv")
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_values_stay_within_what_the_columns_allow(files, tmp_path):
+    """No work of less than 0 and more than 50 hours, though the network likes more; an own bound comes first."""
+    text = COLUMNS.replace("std: 10", "std: 10, minimum: 0, maximum: 50")
+    (files / "bounded.yaml").write_text(text)
+    for name, options, most in (("own", "", 50), ("given", ", bounds=(0, 1)", 50), ("wide", ", bounds=(-9, 9)", 130)):
+        result = explain(
+            files,
+            *("-a", f"cf(cost=cf.l1, features=['hours']{options}, max_iter=300)", "-t", "1"),
+            output=tmp_path / name,
+            columns="bounded.yaml",
+        )
+        assert result.exit_code == 0, result.output
+        found = [float(row["after"]) for row in rows_of(tmp_path / name) if row["feature"]]
+        assert max(found) <= most
+        assert name != "wide" or max(found) > 50
+
+
+def test_several_of_each_row_are_all_told(files, tmp_path):
+    result = explain(files, "-a", "cf.dice(n=3, max_iter=300)", "-t", "1", output=tmp_path)
+    assert result.exit_code == 0, result.output
+    rows = rows_of(tmp_path)
+    assert {(row["sample"], row["counterfactual"]) for row in rows} >= {("0", "0"), ("0", "1"), ("0", "2")}
+    assert "counterfactual" in result.stdout
+    assert "of 3 samples have 3 valid counterfactuals." in result.stdout
+
+
 def test_other_methods_explain_tables_too(files, tmp_path):
     result = explain(files, "-a", "gradient", output=tmp_path)
     assert result.exit_code == 0, result.output

@@ -75,12 +75,14 @@ def read_rows(path: pathlib.Path, columns: Columns) -> np.ndarray:
 
 
 def told(analyzer: AnalyzerBase, columns: Columns | None) -> AnalyzerBase:
-    """Return an analyzer that knows the table: what it takes as names, categories and integers, where it has none."""
+    """Return an analyzer that knows the table: names, categories, integers and bounds, where it has none of its own."""
     if columns is None:
         return analyzer
     own = {field.name for field in attrs.fields(type(analyzer))}  # type: ignore[arg-type]  # every analyzer is one
     facts: dict[str, Any] = {"names": columns.names, "categories": columns.categories, "integers": columns.integers}
     given = {name: fact for name, fact in facts.items() if name in own and fact and not getattr(analyzer, name)}
+    if columns.bounds is not None and getattr(analyzer, "bounds", None) == (None, None):
+        given["bounds"] = columns.bounds
     if "names" not in given:
         return analyzer
     free = getattr(analyzer, "features", None)
