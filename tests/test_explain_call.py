@@ -12,32 +12,12 @@ import tensorflow as tf
 from keras import layers
 
 import xaicore
+from functions import input_gradients
 from xaicore.errors import (
     InvalidArgument,
     TargetSyntax,
     TargetType,
 )
-from xaicore.testing.models import MODELS
-
-R = np.random.default_rng(0)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return MODELS["convolutional"]()
-
-
-@pytest.fixture(scope="module")
-def x():
-    return R.normal(size=(10, 8, 8, 3)).astype("float32")
-
-
-def input_gradients(model, inputs, indices, power=1):
-    """Explain as keras-explainable's methods do."""
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        scores = tf.gather(model(inputs, training=False), indices, axis=1, batch_dims=1)
-    return scores, tf.reduce_mean(tape.gradient(scores, inputs) ** power, -1)[..., None]
 
 
 def test_a_function_is_a_method(model, x):

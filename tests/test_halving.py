@@ -8,19 +8,6 @@ import tensorflow as tf
 
 import xaicore
 from xaicore.errors import MemoryWarning, OutOfMemory, ToleranceWarning
-from xaicore.testing.models import MODELS
-
-R = np.random.default_rng(0)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return MODELS["convolutional"]()
-
-
-@pytest.fixture(scope="module")
-def x():
-    return R.normal(size=(10, 8, 8, 3)).astype("float32")
 
 
 def test_a_batch_that_does_not_fit_is_halved(model, x, monkeypatch):
