@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import attrs
 
 from xaicore.analyzer import AnalyzerBase, at_site
 from xaicore.declaration import part
-from xaicore.errors import InvalidParameter
+from xaicore.errors import InvalidParameter, OverflowWarning
 from xaicore.filters import Channels, Part
 from xaicore.protocols import Attribution
 from xaicore.relevance import Initial, extras_of, sites, start_of, wanted
@@ -16,8 +17,10 @@ from xaicore.relevance import initial as initial_relevance
 from xaicore.values import choice, flag, optional, site_text
 
 _PAIR = 2
+_LISTED = 5  # samples in a warning
 
 if TYPE_CHECKING:
+    from xaicore.explanation import Explanation
     from xaicore.protocols import Filter, Program, Pull, Rule, RuleMap, Step, Tensor, Tensors
 
 
@@ -128,6 +131,10 @@ class Backward(AnalyzerBase):
         pairs = self.rules
         return tuple(condition for condition, rule in pairs if rule is not None and is_site_pattern(condition))
 
+    def warn_about(self, explanation: Explanation) -> None:
+        """Warn of samples whose relevance is not finite."""
+        warn_of_overflow(explanation)
+
     def attribute(self, program: Program) -> Step:
         """Return the step: one forward, one backward."""
         if self.at is not None:
@@ -164,3 +171,21 @@ def _gap(relevance: Tensors, pull: Pull) -> Tensor:
 
     sums = [tf.reduce_sum(tf.cast(r, pull.scores.dtype), axis=list(range(1, len(r.shape)))) for r in relevance]
     return tf.add_n(sums) - pull.scores
+
+
+def warn_of_overflow(explanation: Explanation) -> None:
+    """Warn of samples whose relevance is not finite, which a picture would show as nothing."""
+    import numpy as np
+
+    finite = [np.isfinite(one).reshape(len(one), -1).all(1) for one in explanation.arrays]
+    wrong = np.flatnonzero(~np.all(finite, axis=0))
+    if len(wrong):
+        listed = ", ".join(str(explanation.ids[i]) for i in wrong[:_LISTED])
+        more = ", ..." if len(wrong) > _LISTED else ""
+        warnings.warn(
+            f"Relevance of {len(wrong)} of {len(explanation)} samples is not finite ({listed}{more}): it grew past the "
+            "largest number of its type. Rules that leave biases out divide by what nearly cancels, most of all before "
+            "a normalization. Keep the bias, take a larger epsilon, or explain the model in float64.",
+            OverflowWarning,
+            stacklevel=2,
+        )

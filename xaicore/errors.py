@@ -48,7 +48,8 @@ Warnings, which stop nothing:
     ├── MemoryWarning (ResourceWarning)
     ├── ToleranceWarning (UserWarning)
     ├── PrecisionWarning (UserWarning)
-    └── HeadWarning (UserWarning)
+    ├── HeadWarning (UserWarning)
+    └── OverflowWarning (UserWarning)
 """
 
 
@@ -318,3 +319,7 @@ class PrecisionWarning(UserWarning):
 
 class HeadWarning(UserWarning):
     """A model ends in a softmax or sigmoid that cannot be left out: the probability is explained."""
+
+
+class OverflowWarning(UserWarning):
+    """Relevance of some samples is not finite: it grew past what the model's type of numbers holds."""

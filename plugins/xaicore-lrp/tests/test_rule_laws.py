@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+
+import keras
 import numpy as np
 import pytest
 from keras import layers
 
+import xaicore
 from matrices import call, filled
-from xaicore.errors import InvalidParameter, UnsupportedOperation
+from xaicore.errors import InvalidParameter, OverflowWarning, UnsupportedOperation
 from xaicore_lrp.box import ZBox
 from xaicore_lrp.gamma import Gamma
 from xaicore_lrp.rules import AlphaBeta, Epsilon
@@ -16,6 +20,7 @@ from xaicore_lrp.spread import Flat, WSquare
 # Sums of at most some hundred float64 products of size one, divided by denominators of about 1e-3 and more.
 ROUNDING = 1e-10
 BATCH = 3
+TINY = 2.0**-20
 
 
 def test_a_negative_bias_inhibits_and_does_not_shrink_what_excites() -> None:
@@ -163,3 +168,26 @@ def test_gamma_leaves_the_negative_side_out_only_where_nothing_arrives() -> None
 def test_an_empty_box_is_refused(given: dict[str, object]) -> None:
     with pytest.raises(InvalidParameter):
         ZBox(**given)
+
+
+def cancelling(dtype: str) -> keras.Model:
+    """Return eight layers whose outputs are about one, and whose first unit is 2^-20 without its bias."""
+    x = y = keras.Input((2,), dtype=dtype)
+    for _ in range(8):
+        layer = layers.Dense(2, dtype=dtype)
+        y = layer(y)
+        layer.set_weights([np.array([[1, 1], [-1, -0.5]]), np.array([1, 0.5 - TINY])])
+    return keras.Model(x, y)
+
+
+@pytest.mark.parametrize("rule", ["lrp.z_ignore_bias", "lrp.composite(rule=lrp.epsilon_ignore_bias(epsilon=1e-30))"])
+def test_relevance_that_is_not_finite_is_warned_of(rule: str) -> None:
+    """By 2^20 at each of eight layers: beyond float32, and within float64."""
+    x = np.array([[1 + TINY, 1], [3, 1]])
+    with pytest.warns(OverflowWarning, match=r"1 of 2 samples is not finite \(0\).*float64"):
+        found = xaicore.explain(rule, cancelling("float32"), x.astype("float32"), target=0, verbose=0)
+    assert not np.isfinite(found.residual[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = xaicore.explain(rule, cancelling("float64"), x, target=0, verbose=0)
+    assert np.abs(found.attributions[0]).max() > np.finfo("float32").max

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from xaicore.analyzer import AnalyzerBase, at_site
-from xaicore.backward import Backward, companions
+from xaicore.backward import Backward, companions, warn_of_overflow
 from xaicore.declaration import part
 from xaicore.errors import ConflictingParameters, FoldingDiffers, InvalidParameter, LayerIndex, RuleCount, RuleNeverMet
 from xaicore.relevance import Initial, sites
@@ -17,6 +17,7 @@ from xaicore_lrp.forms import bound, box, changed_by, condition_text, rule_choic
 from xaicore_lrp.rules import BIAS, Bias, Epsilon
 
 if TYPE_CHECKING:
+    from xaicore.explanation import Explanation
     from xaicore.protocols import Attribution, Program, Rule, RuleMap, Step, Target, Tensor, Tensors
 
 
@@ -173,6 +174,10 @@ class Composite(AnalyzerBase):
             raise LayerIndex(
                 f"Given until_index={self.until_index}; the model has {count} kernel layers, 0 to {count - 1}."
             )
+
+    def warn_about(self, explanation: Explanation) -> None:
+        """Warn of samples whose relevance is not finite."""
+        warn_of_overflow(explanation)
 
     def prepared(self, program: Program) -> Program:
         """Return the program with batch normalization folded, where asked for."""

@@ -53,7 +53,9 @@ class Epsilon:
         epsilon: Keeps z away from zero, more than 0.  The paper names no value; 1e-7 is the published default of
             iNNvestigate.
         bias: "publication" (or True) keeps b in z; "ignore" (or False) leaves it out, so that nothing goes to it;
-            "innvestigate" means the same as "publication" here.
+            "innvestigate" means the same as "publication" here.  Without it z can cancel where the output does not,
+            most of all before a normalization, whose shift is left out too: relevance then has a pole, which float64
+            mostly holds and float32 does not (``OverflowWarning``).
         stabilizer: What the z rule divides by beside z.
 
     Raises:
