@@ -68,7 +68,7 @@ def prepare(workload: str, data: common.Arrays, wanted: Sequence[str]) -> common
 
     network = keras_network.network(tf.keras, data)
     model = wrapped(network)
-    ways = [search(model, *way) for way in (("bfgs", "l1"), ("bfgs", "l2"), ("cg", "l2"))]
+    ways = [search(model, *way) for way in (("bfgs", "l1"), ("bfgs", "l2"), ("cg", "l1"), ("cg", "l2"))]
     return common.Searches(lambda: network.predict(data["x"], verbose=0), ways)
 
 

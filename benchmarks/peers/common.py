@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import json
 import pathlib
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,6 +35,10 @@ Run = Callable[[], object]
 
 class NetworkDiffers(ValueError):
     """The network built in a peer's framework is not the one that was exported."""
+
+
+class TimeOver(BaseException):
+    """A row took longer than all rows may; no Exception, so that no library takes it for one of its own."""
 
 
 class Method(NamedTuple):
@@ -161,22 +166,54 @@ def searched(peer: Searches, data: Arrays, options: Options) -> list[dict[str, o
         row: dict[str, object] = {"key": method.key, "label": method.label, "error": None}
         rows.append(row)
         try:
-            row["first"] = seconds_of(lambda find=method.find: list(find(data["x"][:1], data["targets"][:1])))
-            found, row["seconds"] = _until(method.find(data["x"], data["targets"]), options.seconds)
+            found, row["seconds"] = np.empty((0, *data["x"].shape[1:])), options.seconds
+            with contextlib.suppress(TimeOver):
+                row["first"] = _first(method, data, options.seconds)
+                found, row["seconds"] = _until(method.find(data["x"], data["targets"]), options.seconds)
             row |= judged(found, data)
         except Exception as error:  # noqa: BLE001  # whatever a peer raises is a row of the table
             row["error"] = in_one_line(error)
     return rows
 
 
+def _first(method: Search, data: Arrays, seconds: float) -> float:
+    """Return the seconds of the first row, which also builds and traces."""
+    with _at_most(seconds):
+        return seconds_of(lambda: list(method.find(data["x"][:1], data["targets"][:1])))
+
+
 def _until(found: Iterator[np.ndarray], seconds: float) -> tuple[np.ndarray, float]:
-    """Return what came before the time was over, and the time that it took."""
-    start, parts = time.perf_counter(), []
-    for part in found:
-        parts.append(part)
-        if time.perf_counter() - start > seconds:
-            break
-    return np.concatenate(parts), time.perf_counter() - start
+    """Return what came before the time was over, and the time that it took.
+
+    Raises:
+        TimeOver: nothing came.
+    """
+    start, last, parts = time.perf_counter(), 0.0, []
+    try:
+        with _at_most(seconds):
+            for part in found:
+                parts.append(part)
+                last = time.perf_counter() - start
+    except TimeOver:
+        if not parts:
+            raise
+    return np.concatenate(parts), last
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raise TimeOver in what runs longer, between two steps of Python."""
+
+    def over(*_: object) -> None:
+        raise TimeOver
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def judged(found: np.ndarray, data: Arrays) -> dict[str, object]:

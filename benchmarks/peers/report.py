@@ -47,15 +47,33 @@ def put(text: str, table: str, name: str = "the document") -> str:
     return f"{before}{BEGIN}\n{table.strip()}\n{END}{rest.split(END)[1]}"
 
 
+def sections(text: str, lines: Sequence[Line], heading: str, name: str = "the document") -> str:
+    """Return the text with the sections of a part of the workloads in their places, each under its own paragraph.
+
+    Those of other workloads, and the paragraph above all, stay as they are.
+    """
+    put(text, "", name)
+    top, *old = text.split(BEGIN)[1].split(END, maxsplit=1)[0].strip().split("\n## ")
+    found = {title: body for title, _, body in (section.partition("\n") for section in old)}
+    for workload in dict.fromkeys(line.workload for line in lines):
+        found[TITLES[workload]] = "\n" + "\n".join([heading, "", *_table(lines, workload)]) + "\n"
+    known = [title for title in TITLES.values() if title in found]
+    parts = [f"## {title}\n{found[title].rstrip()}\n" for title in known]
+    return put(text, "\n".join([top.rstrip() + "\n", *parts]), name)
+
+
 def full(lines: Sequence[Line], heading: str) -> str:
     """Return a table per workload, under a paragraph that says when and how."""
     parts = [heading]
     for workload, title in TITLES.items():
-        some = [line for line in lines if line.workload == workload]
-        if some:
-            rows = _searched(some) if workload == "W5" else [TIMED, *(_timed(line) for line in some)]
-            parts.append("\n".join([f"## {title}", "", *rows]))
+        if any(line.workload == workload for line in lines):
+            parts.append("\n".join([f"## {title}", "", *_table(lines, workload)]))
     return "\n\n".join(parts) + "\n"
+
+
+def _table(lines: Sequence[Line], workload: str) -> list[str]:
+    some = [line for line in lines if line.workload == workload]
+    return _searched(some) if workload == "W5" else [TIMED, *(_timed(line) for line in some)]
 
 
 def _cell(text: str) -> str:
@@ -98,6 +116,8 @@ def _search(line: Line, found: Search | None, ours: Search | None, error: str | 
     if found is None or error:
         return f"{start}failed: {_cell(error or 'not run')} | | | | | | |"
     done = f"{found.rows} of {found.of}" + (" (time over)" if found.rows < found.of else "")
+    if not found.rows:
+        return f"{start}none in {found.seconds:.0f} s | | | | | | |"
     distances = [found.median("l1"), found.median("l2")]
     distances += [ours.median("l1", found), ours.median("l2", found)] if ours else [None, None]
     cells = (done, f"{found.speed:.2f}", f"{found.valid:.0%}", *(_number(distance) for distance in distances))
@@ -123,7 +143,7 @@ def _speeds(lines: Sequence[Line]) -> str:
     found = [("xaicore", line.ours_search) for line in lines] + [(line.peer, line.search) for line in lines]
     speeds: dict[str, float] = {}
     for name, search in found:
-        if search:
+        if search and search.rows:
             speeds[name] = max(speeds.get(name, 0), search.speed)
     if "xaicore" not in speeds:
         return ""

@@ -30,8 +30,8 @@ class Search:
 
     @property
     def valid(self) -> float:
-        """Fraction of the rows tried that are of the wanted class."""
-        return sum(value is not None for value in self.l1) / self.rows
+        """Fraction of the rows tried that are of the wanted class; 0 where none was done."""
+        return sum(value is not None for value in self.l1) / max(self.rows, 1)
 
     def median(self, name: str, among: Search | None = None) -> float | None:
         """Return the median of distances "l1" or "l2"; among: over the rows that are valid there too."""

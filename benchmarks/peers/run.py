@@ -1,9 +1,11 @@
 """xaicore beside its peers, each in an environment of its own: the same weights, the same inputs, one run.
 
-    python -m benchmarks.peers.run [--large] [--rounds N] [--passes N] [--seconds N] [--peers NAME ...] [--dry]
+    python -m benchmarks.peers.run [--large] [--rounds N] [--passes N] [--seconds N] [--dry]
+                                   [--workloads W ...] [--peers NAME ...] [--methods EXPRESSION ...]
 
 A peer's script and ours run after each other, pass after pass; within a script the own gradient and the methods run in
-turn, round after round.  Writes the tables into docs/explanation/peers.md and README.md.
+turn, round after round.  Writes the tables into docs/explanation/peers.md and README.md; a run of some workloads,
+peers or methods writes the sections of its workloads in docs/explanation/peers.md alone.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import datetime as dt
 import os
 import pathlib
 import platform
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -22,7 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import attrs
 
-from benchmarks.peers import environments, report, results
+from benchmarks.peers import environments, keys, report, results
 
 PAGES = (environments.ROOT / "docs" / "explanation" / "peers.md", environments.ROOT / "README.md")
 OURS = "ours"
@@ -44,17 +47,23 @@ PEERS = (
     Peer("xplique", "xplique", ("W3", "W4")),
     Peer("alibi", "tf214", ("W4", "W5")),
     Peer("ceml", "tf214", ("W5",)),
+    Peer("dice_ml", "tf214", ("W5",)),
 )
+METHODS = [value for name, value in vars(keys).items() if name.isupper()]
 TABULAR = "tf214"  # the environment whose scikit-learn gives the data of W5
 
 
 @attrs.frozen
 class Runner:
-    """How scripts are run: rounds and seconds as the scripts take them, data files by workload, interpreters."""
+    """How scripts are run: rounds and seconds as the scripts take them, data files by workload, interpreters.
+
+    methods: expressions that the peers are asked for; all where there are none.
+    """
 
     rounds: int
     seconds: float
     limit: float
+    methods: Sequence[str] = ()
     data: dict[str, pathlib.Path | str] = attrs.field(factory=dict)
     pythons: dict[str, pathlib.Path | str] = attrs.field(factory=dict)
 
@@ -125,20 +134,20 @@ def compared(peers: Sequence[Peer], names: Sequence[str], passes: int, runner: R
         for workload in names:
             for peer in (peer for peer in peers if workload in peer.workloads):
                 say(f"pass {number + 1}, {workload}, {peer.name}")
-                theirs = runner.run(peer.name, peer.environment, workload)
+                theirs = runner.run(peer.name, peer.environment, workload, runner.methods)
                 keys = list(dict.fromkeys(row.key for row in theirs.rows))
                 ours = runner.run(OURS, None, workload, keys) if keys else results.Outcome()
                 pairs.append(results.Pair(workload, peer.name, theirs, ours))
     return pairs
 
 
-def heading(runner: Runner, passes: int, pairs: Sequence[results.Pair]) -> str:
+def heading(runner: Runner, passes: int, pairs: Sequence[results.Pair], command: str = "make bench-peers") -> str:
     """Return the paragraph above the tables: when, with what, where."""
     found = next((pair.ours.versions for pair in pairs if pair.ours.versions), {})
     versions = ", ".join(f"{name} {version}" for name, version in found.items()) or "xaicore did not run"
     frameworks = {f"{n} {v}" for pair in pairs for n, v in pair.theirs.versions.items() if n in {"tensorflow", "torch"}}
     return (
-        f"{dt.datetime.now(dt.UTC).date()}, `make bench-peers`: {versions}; "
+        f"{dt.datetime.now(dt.UTC).date()}, `{command}`: {versions}; "
         f"peers on {', '.join(sorted(frameworks))}; "
         f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, {passes} passes of at most "
         f"{runner.rounds} rounds, {runner.seconds:.0f} s at most for the rounds of a method in a pass."
@@ -160,6 +169,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=1800, help="a script is stopped after these seconds")
     parser.add_argument("--peers", nargs="*", choices=[peer.name for peer in PEERS])
     parser.add_argument("--workloads", nargs="*", choices=list(report.TITLES))
+    parser.add_argument("--methods", nargs="*", default=[], choices=METHODS, help="as the tables name them; all")
     parser.add_argument("--dry", action="store_true", help="print the tables, change no document")
     return parser.parse_args()
 
@@ -167,22 +177,40 @@ def options() -> argparse.Namespace:
 def main() -> None:
     """Set everything up, run, print, and write."""
     given = options()
-    pages = {} if given.dry else {path: path.read_text(encoding="utf-8") for path in PAGES}
-    for path, text in pages.items():
-        report.put(text, "", path.name)  # refuses a page without markers before hours of work
+    pages = () if given.dry else PAGES
+    for path in pages:
+        report.put(path.read_text(encoding="utf-8"), "", path.name)  # refuses one without markers before hours of work
     peers = [peer for peer in PEERS if not given.peers or peer.name in given.peers]
     asked = given.workloads or [name for name in report.TITLES if given.large or name not in {"W1", "W2"}]
     names = [name for name in asked if any(name in peer.workloads for peer in peers)]
     with tempfile.TemporaryDirectory() as folder:
         pythons = interpreters(peers)
         data = files(names, pathlib.Path(folder), pythons)
-        runner = Runner(given.rounds, given.seconds, given.limit, data, pythons)
+        runner = Runner(given.rounds, given.seconds, given.limit, given.methods, data, pythons)
         pairs = compared(peers, names, given.passes, runner)
-    lines, top = results.lines_of(pairs), heading(runner, given.passes, pairs)
+    write(pages, results.lines_of(pairs), heading(runner, given.passes, pairs, command(given)), part=partial(given))
+
+
+def partial(given: argparse.Namespace) -> bool:
+    """Tell whether a run leaves out workloads, peers or methods."""
+    return bool(given.workloads or given.peers or given.methods)
+
+
+def command(given: argparse.Namespace) -> str:
+    """Return the command of a run."""
+    return shlex.join(["python", "-m", "benchmarks.peers.run", *sys.argv[1:]]) if partial(given) else "make bench-peers"
+
+
+def write(pages: Sequence[pathlib.Path], lines: Sequence[results.Line], top: str, *, part: bool) -> None:
+    """Print the tables, and write them into the pages; of a part of a run into the first alone."""
     tables = (report.full(lines, top), report.brief(lines, top))
     print("\n".join(tables))
     for path, table in zip(pages, tables, strict=False):
-        path.write_text(report.put(path.read_text(encoding="utf-8"), table, path.name), encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
+        if not part:
+            path.write_text(report.put(text, table, path.name), encoding="utf-8")
+        elif path == PAGES[0]:
+            path.write_text(report.sections(text, lines, top, path.name), encoding="utf-8")
 
 
 if __name__ == "__main__":

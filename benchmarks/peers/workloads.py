@@ -75,7 +75,7 @@ def images(model: keras.Model, batch: int) -> dict[str, np.ndarray]:
 
 
 def table(source: pathlib.Path) -> dict[str, np.ndarray]:
-    """Return a multilayer perceptron trained on breast cancer data, test rows, and the other class of each.
+    """Return a multilayer perceptron trained on breast cancer data, test rows, the other class of each; its data.
 
     The same numbers in every run: seeds are set, and data, order and initial weights follow from them.
     """
@@ -83,14 +83,16 @@ def table(source: pathlib.Path) -> dict[str, np.ndarray]:
         x, y = archive["x"], archive["y"]
     order = np.random.default_rng(0).permutation(len(x))
     train, test = order[ROWS:], order[:ROWS]
-    x = ((x - x[train].mean(0)) / x[train].std(0)).astype(np.float32)
+    mean, std = x[train].mean(0), x[train].std(0)
+    x = ((x - mean) / std).astype(np.float32)
     keras.utils.set_random_seed(0)
     hidden = [layers.Dense(n, activation="relu") for n in (32, 16)]
     model = keras.Sequential([keras.Input((x.shape[1],)), *hidden, layers.Dense(2, activation="softmax")])
     model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(x[train], y[train], epochs=30, batch_size=32, verbose=0)
     data = exported(model, x[test])
-    return data | {"targets": 1 - data["outputs"].argmax(1)}
+    seen = {"train": x[train], "classes": y[train], "mean": mean, "std": std}
+    return data | {"targets": 1 - data["outputs"].argmax(1), **seen}
 
 
 def write(name: str, folder: pathlib.Path, source: pathlib.Path | None = None) -> pathlib.Path:

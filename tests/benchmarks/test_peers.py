@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import pathlib
+import time
 
 import numpy as np
 import pytest
@@ -89,6 +90,35 @@ def test_only_what_is_between_the_markers_is_replaced(module):
         report.put("no place", "new", "README")
 
 
+def test_a_run_of_some_workloads_leaves_the_others_alone(module):
+    """W3 stays, with the words above all; W5 is new, and stands behind it with a paragraph of its own."""
+    results, report = module("results"), module("report")
+    row = {
+        "key": "cf.x",
+        "label": "search",
+        "error": None,
+        "first": 1.0,
+        "seconds": 2.0,
+        "of": 1,
+        "l1": [8.0],
+        "l2": [3.0],
+    }
+    lines = results.lines_of([pair_of(results, document([row], alibi="0.9.6"), document(), "W5", "alibi")])
+    full = report.full(
+        results.lines_of([pair_of(results, document([timed_row("gradient", [2.0], [1.0])]), document())]), "one"
+    )
+    text = report.put(f"# A\n\n{report.BEGIN}\n{report.END}\nthe end\n", full)
+
+    found = report.sections(text, lines, "another")
+
+    assert found.startswith(text.split(report.END)[0].rstrip())
+    assert f"## {report.TITLES['W5']}\n\nanother\n\n| library |" in found
+    assert found.endswith("the end\n")
+    assert report.sections(found, lines, "another") == found
+    assert "the third" in report.sections(found, lines, "the third")
+    assert "another" not in report.sections(found, lines, "the third")
+
+
 @pytest.mark.parametrize("name", ["docs/explanation/peers.md", "README.md"])
 def test_the_documents_have_a_place_for_the_tables(module, name):
     text = (ROOT / name).read_text(encoding="utf-8")
@@ -123,3 +153,39 @@ def test_distances_are_compared_on_rows_that_both_found(module):
 
     assert "| alibi 0.9.6 | search | 3 of 4 (time over) | 1.50 | 67% | 6.00 | 2.50 | 5.00 | 2.50 |" in table
     assert "| xaicore | `cf.x` | 4 of 4 | 2.00 | 75% | 5.00 | 2.50 |  |  |" in table
+
+
+def slow(rows):
+    """Return a search whose rows take no time but for the last, which does not end by itself."""
+
+    def find(x, targets):
+        for i, row in enumerate(x):
+            for _ in range(0 if i < rows else 10_000):
+                time.sleep(0.01)
+            yield row[None] + 2
+
+    return find
+
+
+@pytest.mark.parametrize("rows", [0, 2])
+def test_a_row_that_does_not_end_is_given_up_and_those_before_it_count(module, rows):
+    """Class 1 where x_0 > 0, and from -1 the search goes to 1: |2, 2| = 4."""
+    common, results, report = module("common"), module("results"), module("report")
+    data = {
+        "layers": np.array('[{"kind": "dense", "activation": "softmax"}]'),
+        "kernel_0": np.array([[0.0, 1.0], [0.0, 0.0]]),
+        "bias_0": np.zeros(2),
+        "x": np.full((4, 2), -1.0),
+        "targets": np.ones(4, int),
+    }
+    peer = common.Searches(lambda: None, [common.Search("cf.x", "search", slow(rows))])
+
+    (row,) = common.searched(peer, data, common.Options((), 1, 0.2))
+
+    assert (row["error"], row["of"], row["l1"]) == (None, 4, [4.0] * rows)
+    pair = pair_of(results, document([row], dice_ml="0.12"), document(), "W5", "dice_ml")
+    table = report.full(results.lines_of([pair]), "")
+    said = "2 of 4 (time over) |" if rows else "none in 0 s | | | | | | |"
+    assert f"| dice_ml 0.12 | search | {said}" in table
+    rows_of_table = [line for line in table.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in rows_of_table}) == 1
