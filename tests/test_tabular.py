@@ -98,6 +98,11 @@ def test_zero_has_no_sign():
     assert str(Columns([Column("x", mean=1, std=3)]).decode(np.float32([[-1 / 3 - 1e-8]]))[0]["x"]) == "0.0"
 
 
+def test_numbers_are_not_read_as_python_writes_them():
+    with pytest.raises(UnreadableInput, match="'1_7' in the column 'age'"):
+        COLUMNS.encode([ROWS[0] | {"age": "1_7"}])
+
+
 def test_a_number_that_is_not_whole_is_none_of_a_whole_column():
     with pytest.raises(UnreadableInput, match=r"Row 7 has '17.5' in the column 'age'; expected a whole number"):
         COLUMNS.encode([ROWS[0] | {"age": "17.5"}], first=7)

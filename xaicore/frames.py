@@ -66,7 +66,8 @@ def before_of(explanation: Explanation) -> np.ndarray:
     rows = len(explanation)
     if "originals" in explanation.extras:
         return explanation["originals"].reshape(rows, -1)
-    changes_of_first = explanation.arrays[0].reshape(rows, -1)
+    targets = explanation.scores[0].size
+    changes_of_first = explanation.arrays[0].reshape(rows, targets, -1)[:, 0]
     after = explanation["counterfactuals"].reshape(rows, -1, changes_of_first.shape[1])
     return after[:, 0] - changes_of_first  # type: ignore[no-any-return]
 

@@ -239,7 +239,7 @@ class Columns:
     @staticmethod
     def _number(column: Column, value: Any, row: int) -> float:
         try:
-            number = float(value)
+            number = math.nan if isinstance(value, str) and "_" in value else float(value)  # Python reads 1_000
         except (TypeError, ValueError):
             number = math.nan
         if not math.isfinite(number):
@@ -300,7 +300,8 @@ def table_rows(path: str | pathlib.Path) -> Iterator[dict[str, str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         if isinstance(error, UnreadableInput):
             raise
-        raise UnreadableInput(f"Cannot read the table {path}: {error}") from error
+        advice = " Save it as UTF-8." if isinstance(error, UnicodeDecodeError) else ""
+        raise UnreadableInput(f"Cannot read the table {path}: {error}.{advice}") from error
     if number < 0:
         raise UnreadableInput(f"{path} has no rows below its header.")
 

@@ -205,3 +205,11 @@ def test_a_name_without_a_file_is_refused():
     with pytest.raises(InvalidArgument, match="give it by --reference"):
         asked("ig(baseline=ig.reference(samples=reference))", None)
     assert asked("gradient | abs", None).text == str(xaicore.get_analyzer("gradient | abs"))
+
+
+@pytest.mark.parametrize("text", ["cf.prototype_guided(max_iter=5)", "lrp.pattern_net"])
+def test_a_method_that_needs_data_names_the_option(files, tmp_path, text):
+    arguments = ["explain", files / "model.keras", files / "rows.csv", "--columns", files / "columns.yaml"]
+    result = CliRunner().invoke(group, [str(a) for a in [*arguments, "-a", text, "-t", "1", "-o", tmp_path / "out"]])
+    assert result.exit_code == 2
+    assert "On the command line: --reference FILE." in result.output

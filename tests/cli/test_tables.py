@@ -89,6 +89,27 @@ def test_several_of_each_row_are_all_told(files, tmp_path):
     assert "of 3 samples have 3 valid counterfactuals." in result.stdout
 
 
+def test_each_of_several_targets_has_its_changes(files, tmp_path):
+    """Three classes of which the first is predicted where hours are low: it is there already, the others are not."""
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, activation="softmax")])
+    model.set_weights([np.array([[0.0] * 3, [-3, 3, 0], [0] * 3, [0] * 3, [0] * 3]), np.array([-1.0, -1, 0])])
+    model.save(files / "three.keras")
+    text = f"age,hours,job\n{25},{20},clerk\n"
+    (files / "low.csv").write_text(text)
+    arguments = [files / "three.keras", files / "low.csv", "--columns", files / "columns.yaml", "-t", "all"]
+    result = CliRunner().invoke(
+        group, [str(a) for a in ["explain", *arguments, "-a", "cf(cost=cf.l1, max_iter=300)", "-o", tmp_path]]
+    )
+    assert result.exit_code == 0, result.output
+    rows = rows_of(tmp_path)
+    assert [(row["counterfactual"], row["already"], row["feature"]) for row in rows] == [
+        ("0", "True", ""),
+        ("1", "False", "hours"),
+        ("2", "False", "hours"),
+    ]
+    assert {row["before"] for row in rows} == {"", "20.0"}
+
+
 def test_other_methods_explain_tables_too(files, tmp_path):
     result = explain(files, "-a", "gradient", output=tmp_path)
     assert result.exit_code == 0, result.output

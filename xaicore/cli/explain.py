@@ -83,7 +83,7 @@ def run(request: Request) -> None:
     from xaicore.cli.models import load_model
     from xaicore.cli.outputs import Folder
     from xaicore.cli.predictions import check_labels, predictions
-    from xaicore.cli.reference import asked, check_shape, check_taken, fitted, read_reference, told_of
+    from xaicore.cli.reference import asked, check_shape, check_taken, fitted, option_told, read_reference, told_of
     from xaicore.cli.shown import Done, show
     from xaicore.cli.tables import read_columns, told
 
@@ -103,12 +103,13 @@ def run(request: Request) -> None:
     check_shape(reference, shape)
     analyzers = [fitted(told(one.analyzer, columns), model, reference) for one in found]
     for analyzer in analyzers:
-        analyzer.bind(model, head)  # an operation without a rule is found here, before the first file is written
+        with option_told():
+            analyzer.bind(model, head)  # an operation without a rule is found here, before the first file is written
     origin = _origin(request, inputs)
     done = []
     for stem, one, analyzer in zip(folder.stems, found, analyzers, strict=True):
         start = time.perf_counter()
-        with _labels_told(labels):
+        with _labels_told(labels), option_told():
             explanation = analyzer.explain(model, inputs.x, target, output=head, batch_size=request.batch_size)
         done.append(Done(one.text, explanation, time.perf_counter() - start))
         folder.write(stem, explanation, inputs)

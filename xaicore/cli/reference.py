@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from xaicore.errors import InputMistake, InputShape, InvalidArgument
+from xaicore.errors import InputMistake, InputShape, InvalidArgument, InvalidParameter, NotFitted
 from xaicore.expression import ArrayRef, Call, Pipe, Scaled, Sum, parse, unparse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import keras
     import numpy as np
@@ -177,6 +178,17 @@ def fitted(analyzer: AnalyzerBase, model: keras.Model, reference: Reference | No
     except InputMistake as error:
         raise InvalidArgument(f"--reference {reference.path}: {error}") from error
     return found
+
+
+@contextlib.contextmanager
+def option_told() -> Iterator[None]:
+    """Name the option where an analyzer asks for data: it names the call in Python."""
+    try:
+        yield
+    except (InvalidParameter, NotFitted) as error:
+        if "fit(model, data)" not in str(error):
+            raise
+        raise type(error)(f"{error} On the command line: --reference FILE.") from error
 
 
 def takes(analyzer: object) -> bool:

@@ -65,7 +65,7 @@ def _show_changes(done: Done, columns: Columns) -> None:
     from xaicore.cli.tables import changed
 
     first = done.explanation.split(SHOWN)[0]
-    several = first["valid"].ndim > 1
+    several = first["valid"][0].size > 1
     names = ("sample", *(("counterfactual",) if several else ()), "valid", "feature", "before", "after")
     lines = table(*names, number=("before", "after"))
     for row in changed(first, columns):

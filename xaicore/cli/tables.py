@@ -135,6 +135,8 @@ def _changed(explanation: Explanation, columns: Columns, start: int) -> list[dic
     after = explanation["counterfactuals"]
     after = after.reshape(len(explanation), -1, after.shape[-1])
     valid = np.broadcast_to(explanation["valid"].reshape(len(explanation), -1), after.shape[:2])
+    already = explanation["already"].reshape(len(explanation), -1)  # of each target, which may have several
+    already = np.repeat(already, after.shape[1] // already.shape[1], axis=1)
     before = columns.decode(before_of(explanation))
     found = []
     for k in range(after.shape[1]):
@@ -143,7 +145,7 @@ def _changed(explanation: Explanation, columns: Columns, start: int) -> list[dic
         of += [{"sample": sample, "feature": "", "before": "", "after": ""} for sample in same]
         for row in of:
             i = row["sample"]
-            said = {"valid": bool(valid[i, k]), "already": bool(explanation["already"][i])}
+            said = {"valid": bool(valid[i, k]), "already": bool(already[i, k])}
             found.append({"sample": start + i, "counterfactual": k, **said, **{key: row[key] for key in _CHANGE}})
     return sorted(found, key=lambda row: (row["sample"], row["counterfactual"]))
 
