@@ -17,6 +17,7 @@ from xaicore.errors import (
     InvalidArgument,
     TargetSyntax,
     TargetType,
+    WrongKind,
 )
 
 
@@ -224,6 +225,31 @@ def test_shortcuts(model, x):
     expected = xaicore.explain("smoothgrad(n=3)", model, x, 1)
     np.testing.assert_allclose(smooth(model, x, 1).attributions, expected.attributions, atol=1e-6)
     assert "n=4" in smooth(model, x, 1, n=4).analyzer
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda model, inputs, indices: 3, "returned int; expected"),
+        (lambda model: 3, "cannot be called with .model, inputs, indices.: too many positional"),
+        (lambda model, inputs: 3, "too many positional"),
+    ],
+)
+def test_a_function_that_is_no_method(model, x, function, said):
+    with pytest.raises(InvalidArgument, match=said):
+        xaicore.explain(function, model, x, 1)
+
+
+def test_a_function_without_a_parameter_that_is_given(model, x):
+    with pytest.raises(InvalidArgument, match="unexpected keyword argument 'strength'"):
+        xaicore.explain(input_gradients, model, x, 1, strength=2)
+
+
+def test_what_is_neither_method_nor_sink(model, x):
+    with pytest.raises(WrongKind, match="type"):
+        xaicore.explain(type(xaicore.get_analyzer("gradient")), model, x, 1)
+    with pytest.raises(InvalidArgument, match="sink=3"):
+        xaicore.explain("gradient", model, x, 1, sink=3)
 
 
 @pytest.mark.parametrize("name", ["indices_batch_dims", "indices_axis"])

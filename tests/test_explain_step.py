@@ -69,3 +69,8 @@ def test_a_step_takes_tensors_that_are_known_later(model, x):
 def test_mistakes_in_a_step(model, x, x_of, y, error):
     with pytest.raises(error):
         xaicore.explain_step("gradient", model, x_of(x), y)
+
+
+def test_a_step_takes_one_batch(model, x):
+    with pytest.raises(InputStructure, match=r"Given generator.*takes datasets and generators"):
+        xaicore.explain_step("gradient", model, (row for row in x), 1)

@@ -93,6 +93,8 @@ def explain(  # noqa: PLR0917  # the order of keras-explainable's arguments
         )
     from xaicore.engine.target import named_output, one_target  # TensorFlow is imported only when something is computed
 
+    if not (sink is None or callable(sink)):
+        raise InvalidArgument(f"Given sink={sink!r}; expected a function that takes the Explanation of a batch.")
     wanted = one_target(y=y, target=target, target_fn=target_fn)
     from xaicore.inspect.black_box import as_model  # TensorFlow is imported only when something is computed
 
@@ -167,7 +169,7 @@ def _analyzer(method: Any, model: keras.Model, params: Mapping[str, object]) -> 
 
     if isinstance(method, str):
         return get_analyzer(method, **params)
-    if callable(method) and not isinstance(method, AnalyzerBase) and not attrs.has(type(method)):
+    if callable(method) and not isinstance(method, AnalyzerBase | type) and not attrs.has(type(method)):
         from xaicore.inspect.read import check_model
         from xaicore.methods import method_of
 

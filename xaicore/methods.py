@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -63,18 +64,36 @@ class MethodOf(AnalyzerBase):
             fixed = target.anchor(program.outputs(inputs))
             given = inputs[0] if len(inputs) == 1 else list(inputs)
             units = tf.zeros([tf.shape(ids)[0], 1], tf.int32) if fixed.index is None else fixed.index
-            scores, maps = self.function(self.model(), given, units, **dict(self.params))
+            scores, maps = _pair(self.function, self.function(self.model(), given, units, **dict(self.params)))
             return Attribution((maps[..., 0],), tf.reshape(scores, [-1]))
 
         return step
+
+
+def _pair(function: Method, found: Any) -> tuple[Tensor, Tensor]:
+    """Return what a function returned, scores and maps."""
+    if not (isinstance(found, tuple | list) and len(found) == len(("scores", "maps"))):
+        raise InvalidArgument(
+            f"The function {function!r} returned {type(found).__name__}; expected (scores, maps): scores (batch, 1), "
+            "maps with a last axis of length 1."
+        )
+    return found[0], found[1]
 
 
 def method_of(function: Method, model: keras.Model, params: dict[str, Any]) -> MethodOf:
     """Return the analyzer of a function.
 
     Raises:
-        InvalidArgument: a parameter cannot be hashed, so that a trace could not be found again.
+        InvalidArgument: a parameter cannot be hashed, so that a trace could not be found again; or the function does
+            not take what it is called with.
     """
+    try:
+        inspect.signature(function).bind(model, None, None, **params)
+    except TypeError as error:
+        called = ", ".join(("model", "inputs", "indices", *(f"{name}=" for name in params)))
+        raise InvalidArgument(f"The function {function!r} cannot be called with ({called}): {error}.") from None
+    except ValueError:
+        pass  # functions written in C may tell nothing of what they take
     try:
         hash(_frozen(params))
     except TypeError as error:
@@ -108,7 +127,14 @@ def _tensors(bound: Bound, inputs: Any) -> tuple[tf.Tensor, ...]:
     if len(given) != len(bound.input_specs):
         names = ", ".join(spec.name for spec in bound.input_specs)
         raise InputStructure(f"Given {len(given)} tensors; expected {len(bound.input_specs)}, in this order: {names}.")
-    tensors = tuple(tf.convert_to_tensor(x) for x in given)
+    try:
+        tensors = tuple(tf.convert_to_tensor(x) for x in given)
+    except (TypeError, ValueError) as error:
+        kinds = ", ".join(type(x).__name__ for x in given)
+        raise InputStructure(
+            f"Given {kinds}, of which there is no tensor ({error}); expected the tensors of one batch. "
+            "`xaicore.explain` takes datasets and generators."
+        ) from None
     for tensor, spec in zip(tensors, bound.input_specs, strict=True):
         if not tensor.shape.is_compatible_with((None, *spec.shape[1:])):
             expected = ("batch", *spec.shape[1:])

@@ -48,3 +48,12 @@ def test_of_several_inputs_the_one_that_the_site_sees_is_masked():
 def test_a_baseline_that_does_not_fit_is_refused():
     with pytest.raises(InvalidParameter, match=r"shape \(7,\) for 'image'.*\(8, 8, 3\)"):
         xaicore.get_analyzer("cam.scorecam", baseline=np.zeros(7)).plan(MODELS["convolutional"]())
+
+
+def test_symbols_cannot_be_masked():
+    """Words of a text are numbers without a scale."""
+    words = keras.Input((6,), dtype="int32", name="words")
+    maps = keras.layers.Conv1D(4, 2, activation="relu", name="conv")(keras.layers.Embedding(10, 5)(words))
+    model = keras.Model(words, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling1D()(maps)))
+    with pytest.raises(InvalidParameter, match="'words', which holds int32"):
+        xaicore.explain("cam.scorecam(at='conv')", model, np.ones((2, 6), "int32"), 1)

@@ -32,7 +32,7 @@ def chosen(graph: Graph) -> str:
     facts, layouts = facts_of(graph), layouts_of(graph)
     for node in reversed(graph.nodes):
         spec = graph.specs[node.outputs[0]]
-        extended = any(n != 1 for n in spec.shape[1:-1]) and not _is_integer(spec)
+        extended = any(n != 1 for n in spec.shape[1:-1]) and not is_integer(spec)
         if extended and facts[node.site].kind not in _POOLING and layouts.get(node.outputs[0]) == "last":
             return str(node.site)
     raise InvalidParameter(
@@ -46,7 +46,7 @@ def check(graph: Graph, site: str) -> None:
     node = graph.node(site)
     shape = graph.specs[node.outputs[0]].shape
     first = layouts_of(graph).get(node.outputs[0]) == "first"
-    if not shape[1:-1] or _is_integer(graph.specs[node.outputs[0]]) or first:
+    if not shape[1:-1] or is_integer(graph.specs[node.outputs[0]]) or first:
         raise InvalidParameter(
             f"Given at={site!r}, whose output has the shape {shape}; expected feature maps, "
             "(batch, *positions, channels), of a floating type, channels last."
@@ -113,11 +113,12 @@ def seen_input(graph: Graph, site: str) -> int:
 
 
 def _positions(spec: Spec) -> tuple[int | None, ...]:
-    """Return the position axes of an input: all but batch and channels; a symbol (an integer) has no channels."""
-    return spec.shape[1:] if _is_integer(spec) else spec.shape[1:-1]
+    """Return the position axes of an input: all but batch and channels; symbols have no channels."""
+    return spec.shape[1:] if is_integer(spec) else spec.shape[1:-1]
 
 
-def _is_integer(spec: Spec) -> bool:
+def is_integer(spec: Spec) -> bool:
+    """Return whether an input holds symbols, which have no channels and no scale."""
     return "float" not in spec.dtype
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import attrs
 
 from xaicore.analyzer import AnalyzerBase
+from xaicore.errors import InvalidParameter
 from xaicore.protocols import Attribution
 from xaicore.stand_ins import check_stand_in, filled
 from xaicore.values import Array, choice, flag, numeric_or_array, optional, site_text
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from xaicore.engine.copies import Repeat
     from xaicore.engine.program import Program
     from xaicore.engine.target import Target
+    from xaicore.inspect.nodes import Graph
     from xaicore.protocols import Step, Tensors
 
 # (sample for each row, channel for each row) -> masks (rows, *positions, 1)
@@ -68,18 +70,15 @@ class ScoreCam(AnalyzerBase):
         return 100.0
 
     def check_program(self, program: Program) -> None:
-        """Refuse a baseline that does not fit the input that is masked."""
-        from xaicore_cam.layer import seen_input
-
-        graph = program.graph
-        seen = seen_input(graph, self.explained_site(program))
-        check_stand_in(self.baseline, (graph.input_names[seen],), (graph.specs[graph.inputs[seen]],))
+        """Refuse an input that cannot be masked, and a baseline that does not fit it."""
+        _check_masked(program.graph, self.explained_site(program), self.baseline)
 
     def attribute(self, program: Program) -> Step:
         """Return the step: two forwards, and one for each channel."""
         from xaicore_cam.layer import seen_input
 
         site = self.explained_site(program)
+        _check_masked(program.graph, site, self.baseline)
         seen = seen_input(program.graph, site)
         head, _ = program.cut(site)
 
@@ -161,6 +160,20 @@ class ScoreCam(AnalyzerBase):
             return found
         nothing = tuple(tf.zeros_like(t) + other if i == seen else t for i, t in enumerate(inputs))
         return found - target(program.outputs(nothing))[:, None]
+
+
+def _check_masked(graph: Graph, site: str, baseline: object) -> None:
+    """Refuse an input that the maps of a site cannot mask, and a baseline that does not fit it."""
+    from xaicore_cam.layer import is_integer, seen_input
+
+    seen = seen_input(graph, site)
+    name, spec = graph.input_names[seen], graph.specs[graph.inputs[seen]]
+    if is_integer(spec):
+        raise InvalidParameter(
+            f"The maps would mask the input {name!r}, which holds {spec.dtype}; Score-CAM expects numbers that can be "
+            "scaled. `cam.gradcam` takes the gradient at the maps themselves."
+        )
+    check_stand_in(baseline, (name,), (spec,))
 
 
 def _along(weights: tf.Tensor, like: tf.Tensor, axes: int = 1) -> tf.Tensor:
