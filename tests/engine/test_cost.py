@@ -55,6 +55,13 @@ def test_memory_counts_the_bytes_of_the_type() -> None:
     assert min(sizes["float32"]) > 0
 
 
+def test_memory_at_the_peak_of_the_way_back() -> None:
+    """By hand, in numbers of float32: what was kept, and at the widest layer its output twice and its input."""
+    x = keras.Input((4,))
+    y = layers.Dense(2)(layers.Dense(50, activation="relu")(x))
+    assert xaicore.get_analyzer("gradient").plan(keras.Model(x, y)).memory == (0, 4 * (50 + 2 * 50 + 4))
+
+
 def test_free_lengths_are_taken_for_one_length() -> None:
     """What follows from it counts: a convolution after a pooling has half of the places.  Memory would grow with it."""
     free, fixed = (

@@ -16,7 +16,7 @@ from keras import layers
 
 from xaicore.engine.lengths import PROBE, at_probe, is_free
 from xaicore.inspect import einsum
-from xaicore.inspect.kinds import kind
+from xaicore.inspect.kinds import activation_of, kind
 from xaicore.inspect.linear import multiplications, product_of
 from xaicore.protocols import Effort
 
@@ -33,6 +33,8 @@ FLOPS_PER_NUMBER = 30
 # What moves no number that it does not have to: their gradient is a view, or fused into its neighbour.
 _FREE = frozenset({"identity"})
 _GRADIENT = Effort()
+_OF_LINEAR = Effort(outputs=0)
+_LINEAR = frozenset({"conv", "dense", "norm", "sum", "average_pooling", "routing", "identity", "rescaling"})
 _READABLE = 4  # sites in a sentence
 
 
@@ -104,7 +106,9 @@ def estimate(graph: Graph, whole: Graph, rules: Mapping[Site, Rule], facts: Mapp
     unit = sum(one.time for node in whole.nodes for one in _known(node, works)) or 1
     inside = {node.site for node in graph.nodes}
     sites = [site for node in graph.nodes for site in (*(one.site for one in node.inner), node.site)]
-    efforts = {site: _effort(rules.get(site), facts[site]) for site in sites}
+    called = {node.site: node.operation for node in graph.nodes}
+    called |= {one.site: one.operation for node in graph.nodes for one in node.inner}
+    efforts = {site: _effort(called[site], rules.get(site), facts[site]) for site in sites}
     unknown = {site for site in sites if works[site] is None}
     by_site = {site: _time(one, efforts[site]) / unit for site in sites if (one := works[site]) is not None}
     head = whole.between(whole.inputs, graph.inputs).nodes  # what runs before a cut
@@ -119,10 +123,21 @@ def estimate(graph: Graph, whole: Graph, rules: Mapping[Site, Rule], facts: Mapp
 def _memory(
     graph: Graph, specs: Mapping[int, Spec], works: Mapping[Site, Work | None], efforts: Mapping[Site, Effort]
 ) -> tuple[float, float]:
-    wide = {node.site: _bytes(specs[node.outputs[0]].dtype) for node in graph.nodes}  # of a number at a site
-    fixed = sum(efforts[n.site].kernels * _kernel_size(n.operation) * wide[n.site] for n in graph.nodes)
-    made = {site: one.output for site in wide if (one := works[site]) is not None}
-    return fixed, sum(efforts[site].outputs * made[site] * wide[site] for site in made)
+    """Return (fixed, per sample) bytes at the peak of the way back.
+
+    At an operation it holds what is kept of those before it, and on the way through it the relevance of its output,
+    that of its output before its activation or the quotient of a rule, and that of its input; for each of the parts of
+    a rule that keeps them apart.
+    """
+    fixed = kept = peak = 0.0
+    for node in graph.nodes:
+        one, effort = works[node.site], efforts[node.site]
+        wide = _bytes(specs[node.outputs[0]].dtype)  # of a number
+        fixed += effort.kernels * _kernel_size(node.operation) * wide
+        if one is not None:
+            kept += effort.outputs * one.output * wide
+            peak = max(peak, kept + max(1, effort.outputs - 1) * (one.output + one.moved) * wide)
+    return fixed, peak
 
 
 def _works(node: Node, specs: Mapping[int, Spec]) -> dict[Site, Work | None]:
@@ -217,9 +232,12 @@ def _kernel_size(operation: object) -> int:
     return 0 if kernel is None else math.prod(kernel.shape)
 
 
-def _effort(rule: Rule | None, facts: Facts) -> Effort:
+def _effort(operation: keras.Operation, rule: Rule | None, facts: Facts) -> Effort:
     told = getattr(rule, "effort", None)
-    return _GRADIENT if told is None else told(facts)
+    if told is not None:
+        return told(facts)  # type: ignore[no-any-return]
+    # The gradient of a linear map by its input needs nothing of what went through it.
+    return _OF_LINEAR if facts.kind in _LINEAR and activation_of(operation) is None else _GRADIENT
 
 
 def _time(one: Work, effort: Effort) -> float:
