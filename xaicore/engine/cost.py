@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import attrs
 from keras import layers
 
+from xaicore.engine.estimates import Estimate
 from xaicore.engine.lengths import PROBE, at_probe, is_free
 from xaicore.inspect import einsum
 from xaicore.inspect.kinds import activation_of, kind
@@ -35,7 +36,6 @@ _FREE = frozenset({"identity"})
 _GRADIENT = Effort()
 _OF_LINEAR = Effort(outputs=0)
 _LINEAR = frozenset({"conv", "dense", "norm", "sum", "average_pooling", "routing", "identity", "rescaling"})
-_READABLE = 4  # sites in a sentence
 
 
 @attrs.frozen
@@ -50,40 +50,6 @@ class Work:
     def time(self) -> float:
         """In flops."""
         return self.flops + FLOPS_PER_NUMBER * self.moved
-
-
-@attrs.frozen
-class Estimate:
-    """What a plan will cost.
-
-    head: in forward passes of the whole model, what runs before a cut.  loop: what is explained, there and back; None
-    where a part of it is not known.
-    by_site: the parts of loop.
-    memory: bytes beside the model's own weights, at the peak: (fixed, per sample); None where it is not known.
-    uncounted: by site, what its part leaves out, or why it has none.
-    length: the length that free ones are taken for, None where there are none.
-    """
-
-    head: float
-    loop: float | None
-    by_site: Mapping[Site, float]
-    memory: tuple[float, float] | None
-    uncounted: Mapping[Site, str] = attrs.field(factory=dict)
-    length: int | None = None
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader of the totals has to know, as sentences."""
-        said = [] if self.length is None else [f"Costs are those at {self.length} for every length that is free."]
-        of_what: dict[str, list[str]] = {}
-        for site, why in self.uncounted.items():
-            of_what.setdefault(why, []).append(str(site))
-        return (*said, *(f"Cost of {_some(sites)}: {why}." for why, sites in of_what.items()))
-
-
-def _some(sites: Sequence[str]) -> str:
-    more = f" and {len(sites) - _READABLE} more" if len(sites) > _READABLE else ""
-    return ", ".join(sites[:_READABLE]) + more
 
 
 def estimate(graph: Graph, whole: Graph, rules: Mapping[Site, Rule], facts: Mapping[Site, Facts]) -> Estimate:
@@ -114,14 +80,18 @@ def estimate(graph: Graph, whole: Graph, rules: Mapping[Site, Rule], facts: Mapp
     head = whole.between(whole.inputs, graph.inputs).nodes  # what runs before a cut
     before = sum(one.time for node in head if node.site not in inside for one in _known(node, works)) / unit
     # What is made inside of an operation that runs whole is not known.
-    memory = None if free or any(node.inner for node in graph.nodes) else _memory(graph, specs, works, efforts)
+    memory = None if free or any(node.inner for node in graph.nodes) else _memory(graph, specs, works, efforts, rules)
     uncounted = {site: why for node in graph.nodes for site, why in _uncounted(node, works).items()}
     loop = None if unknown else sum(by_site.values())
     return Estimate(before, loop, by_site, memory, uncounted, PROBE if free else None)
 
 
 def _memory(
-    graph: Graph, specs: Mapping[int, Spec], works: Mapping[Site, Work | None], efforts: Mapping[Site, Effort]
+    graph: Graph,
+    specs: Mapping[int, Spec],
+    works: Mapping[Site, Work | None],
+    efforts: Mapping[Site, Effort],
+    rules: Mapping[Site, Rule],
 ) -> tuple[float, float]:
     """Return (fixed, per sample) bytes at the peak of the way back.
 
@@ -130,8 +100,11 @@ def _memory(
     a rule that keeps them apart.
     """
     fixed = kept = peak = 0.0
+    weighed = {key for node in graph.nodes if _keeps_input(rules.get(node.site)) for key in node.inputs}
     for node in graph.nodes:
         one, effort = works[node.site], efforts[node.site]
+        if not weighed.isdisjoint(node.outputs) and kind(node.operation) not in _FREE:
+            effort = attrs.evolve(effort, outputs=max(1.0, effort.outputs))
         wide = _bytes(specs[node.outputs[0]].dtype)  # of a number
         fixed += effort.kernels * _kernel_size(node.operation) * wide
         if one is not None:
@@ -238,6 +211,11 @@ def _effort(operation: keras.Operation, rule: Rule | None, facts: Facts) -> Effo
         return told(facts)  # type: ignore[no-any-return]
     # The gradient of a linear map by its input needs nothing of what went through it.
     return _OF_LINEAR if facts.kind in _LINEAR and activation_of(operation) is None else _GRADIENT
+
+
+def _keeps_input(rule: Rule | None) -> bool:
+    """Return whether the relevance that a rule gives is a multiple of its input."""
+    return rule is not None and rule.setting.weighted
 
 
 def _time(one: Work, effort: Effort) -> float:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from xaicore.engine.cost import Estimate, estimate
+from xaicore.engine.cost import estimate
 from xaicore.engine.unmet import Conditions
 from xaicore.errors import NameMistake, RuleNeverMet, UnsupportedOperation
 from xaicore.inspect.facts import Facts, facts_of
 from xaicore.inspect.kinds import ROUTING, kind
 
 if TYPE_CHECKING:
+    from xaicore.engine.estimates import Estimate
     from xaicore.inspect.nodes import Graph, Node, Site
     from xaicore.protocols import Rule, RuleMap
 
