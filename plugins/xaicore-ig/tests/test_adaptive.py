@@ -10,6 +10,7 @@ from keras import layers
 import xaicore
 from xaicore.errors import InvalidParameter, ToleranceWarning
 from xaicore.testing.models import float64_twin
+from xaicore_ig.levels import nested_levels
 
 R = np.random.default_rng(11)
 
@@ -144,45 +145,104 @@ def step(x):
     return (x @ W[:, :1] + KINK > 0) * W[:, 0]
 
 
-def kinked(n):
-    return gregory(n, step)
+QUARTERS = np.arange(4) / 4
+MIDPOINTS = [np.arange(1, n, 2) / n for n in (2, 4, 8, 16)]
 
 
-def gregory(n, gradient=gradient):
-    """Davis and Rabinowitz 1984, section 2.9: the trapezoidal rule less 1/12, 1/24, 19/720, 3/160 of differences."""
-    values = np.stack([gradient(X * k / n) for k in range(n + 1)])
-    total = values.sum(0) - (values[0] + values[-1]) / 2
-    for order, factor in enumerate((1 / 12, 1 / 24, 19 / 720, 3 / 160)[: min(n, 4)], start=1):
-        differences = np.diff(values, order, axis=0)
-        total = total - factor * (differences[-1] + (-1) ** order * differences[0])
-    return X * total / n
+def divided(n):
+    """Return what comes between points 1/n apart, quarter by quarter."""
+    return [q + np.arange(1, n // 2, 2) / (2 * n) for q in QUARTERS]
 
 
-def test_attributions_are_gregorys_rule():
+LEVELS = [np.array([0.0, 1.0])]
+for added in [*MIDPOINTS, *divided(16), *divided(32)]:
+    LEVELS.append(np.sort(np.concatenate([LEVELS[-1], added])))
+
+
+def degree(n):
+    """Return n - 1 up to 9 points, 9 from 17 on and 2 more whenever points double."""
+    return n - 1 if n <= 9 else 9 + 2 * ((n > 32) + (n > 64) + (n > 128) + (n > 256))
+
+
+def rule(t):
+    """Return the weights nearest to the trapezoidal ones that are exact up to a degree, by a pseudoinverse."""
+    trapezoid = np.array([np.trapezoid(row, t) for row in np.eye(len(t))])
+    powers = np.arange(degree(len(t)) + 1)
+    moments = (t[None] - 0.5) ** powers[:, None]
+    exact = (0.5 ** (powers + 1) - (-0.5) ** (powers + 1)) / (powers + 1)
+    root = np.sqrt(trapezoid)
+    return trapezoid + root * (np.linalg.pinv(moments * root) @ (exact - moments @ trapezoid))
+
+
+def integral(t, gradient):
+    return X * np.tensordot(rule(t), np.stack([gradient(X * k) for k in t]), 1)
+
+
+def jump_errors(t, u):
+    """Return (sum of the weights before u) - u."""
+    return rule(t) @ (t[:, None] < u) - u
+
+
+def readings(level, gradient):
+    """Return the squared errors that the last three changes of each quarter let expect, by sums over many jumps."""
+    u = (np.arange(20_000) + 0.5) / 20_000
+    errors = [jump_errors(t, u) for t in LEVELS[: level + 1]]
+    found = [integral(t, gradient) for t in LEVELS[: level + 1]]
+    by_quarter = [
+        [1, 2, 3, 4, *([5 + q] if level >= 5 + q else []), *([9 + q] if level >= 9 + q else [])] for q in range(4)
+    ]
+    total = np.zeros((3, len(X)))
+    for quarter, levels in zip(QUARTERS, by_quarter, strict=True):
+        left = np.where((u >= quarter) & (u < quarter + 0.25), errors[level] ** 2, 0).sum()
+        for k in range(3):
+            at = levels[-1 - k]
+            total[k] += left / ((errors[at] - errors[at - 1]) ** 2).sum() * size(found[at] - found[at - 1]) ** 2
+    return np.sqrt(total) / size(found[level])
+
+
+def stated(one, two, three):
+    """Return the error that three readings make, and whether the path is smooth."""
+    kinked = np.mean([one, two, three], 0) + 1.75 * np.std([one, two, three], 0)
+    smooth = (2 * one < two) & (1.5 * two < three)
+    return np.where(smooth, np.minimum(kinked, 1.5 * one), kinked), smooth
+
+
+def test_attributions_and_error_of_a_smooth_path():
     """1e-11: the first point is 2^-40 of the way from the baseline, not on it."""
     with pytest.warns(ToleranceWarning):
-        found = xaicore.explain("ig.adaptive(tolerance=1e-15, max_steps=63)", smooth(), X)
+        found = xaicore.explain("ig.adaptive(tolerance=1e-15, max_steps=32)", smooth(), X)
     assert found.steps.tolist() == [33] * 4
-    np.testing.assert_allclose(found.attributions, gregory(32), rtol=0, atol=1e-11)
-    last, before = size(gregory(32) - gregory(16)), size(gregory(16) - gregory(8))
-    assert (last < before / 8).all()  # smooth: the last change is the error
-    np.testing.assert_allclose(found.error, last / size(gregory(32)), rtol=0, atol=1e-11)
+    np.testing.assert_allclose(found.attributions, integral(LEVELS[8], gradient), rtol=0, atol=1e-11)
+    expected, falling = stated(*readings(8, gradient))
+    assert falling.any()
+    np.testing.assert_allclose(found.error, expected, rtol=1e-3, atol=1e-12)  # 1e-3: 20,000 jumps
 
 
 def test_the_error_is_what_the_last_changes_let_expect():
-    """Attributions of the same network with one kink, by tables of its own changes: three count at 33 points."""
-    a = {n: kinked(n) for n in (4, 8, 16, 32)}
+    """Attributions of the same network with one kink."""
     model = keras.Sequential([keras.Input((5,)), layers.Dense(1, activation="relu"), layers.Dense(1)])
     model = float64_twin(model)
     model.set_weights([W[:, :1], np.array([KINK]), np.ones((1, 1)), np.zeros(1)])
     with pytest.warns(ToleranceWarning):
-        found = xaicore.explain("ig.adaptive(tolerance=1e-15, max_steps=63)", model, X)
-    np.testing.assert_allclose(found.attributions, a[32], rtol=0, atol=1e-11)
-    h = [size(a[n] - a[n // 2]) / np.maximum(size(a[n]), 1e-300) * n / 32 for n in (32, 16, 8)]
-    expected = np.maximum(h[0] / 2, 0.4 * np.mean(h, 0) + 0.5 * np.std(h, 0))
-    falls = h[0] < h[1] / 4
-    np.testing.assert_allclose(found.error[~falls], expected[~falls], rtol=0, atol=1e-11)
-    assert (~falls).any()
+        found = xaicore.explain("ig.adaptive(tolerance=1e-15, max_steps=45)", model, X)
+    assert found.steps.tolist() == [41] * 4
+    np.testing.assert_allclose(found.attributions, integral(LEVELS[9], step), rtol=0, atol=1e-11)
+    expected, _ = stated(*readings(9, step))
+    kinked = expected > 1e-9
+    assert kinked.any()
+    np.testing.assert_allclose(found.error[kinked], expected[kinked], rtol=1e-2)
+
+
+@pytest.mark.parametrize("most", [5, 9, 100, 256])
+def test_rules_are_nested_and_exact(most):
+    levels = nested_levels(most)
+    assert levels.sizes[-1] <= most + 1
+    for level, n in enumerate(levels.sizes):
+        t, w = levels.nodes[:n], levels.weights[:n, level]
+        assert ((w > 0) | (n == 9)).all()  # those of the interpolating polynomial have signs
+        assert (levels.weights[n:, level] == 0).all()
+        for power in range(degree(n) + 1):
+            np.testing.assert_allclose(w @ t**power, 1 / (power + 1), rtol=1e-12)
 
 
 def test_256_steps_reach_the_level_of_257_points():

@@ -13,7 +13,7 @@ from xaicore.errors import InvalidParameter
 from xaicore.protocols import Analyzer, Attribution
 from xaicore.values import flag, integer, optional, real, site_text
 from xaicore_ig.baselines import as_baseline, number_or_part, rows_of, starts
-from xaicore_ig.levels import CHANGES, counted_at, gregory_levels, levels, stated_error
+from xaicore_ig.levels import nested_levels, stated_error
 from xaicore_ig.line import Line, line, total
 
 if TYPE_CHECKING:
@@ -30,25 +30,27 @@ if TYPE_CHECKING:
 # Where the path leaves the baseline: at the baseline itself, activations may be at a tie that the path never meets.
 # Far above the rounding of a dtype, and so small that what it changes is below every error that can be stated.
 _START = {"float32": 2.0**-16, "float64": 2.0**-40}
-_FIRST = 2  # the level where samples leave for the first time
+_FIRST, _FIRST_WITH_JUMPS = 3, 5  # the levels of 9 and 21 points, where samples leave for the first time
 
 
 @attrs.frozen(str=False)
 class Adaptive(AnalyzerBase):
     """Integrated gradients of the gradient, with as many points as a sample needs.
 
-        a^(l) = (x - b) * sum_k w_k^(l) df/dx (b + t_k (x - b)),   c_l = |a^(l) - a^(l-1)|_1 / |a^(l)|_1
-        error = max(c_l / 2, 0.4 mean_j h_j + 0.5 std_j h_j),      h_j = c_(l-j) / 2^j, j = 0 to 3
+        a^(l) = (x - b) * sum_k w_k^(l) df/dx (b + t_k (x - b)),   c_l = |a^(l) - a^(l-1)|_1 / |a^(last)|_1
+        error = mean_r e_r + 1.75 std_r e_r,  e_r^2 = sum over quarters q of the path of s c_(l(q, r))^2,  r = 1, 2, 3
 
-    Level l is Gregory's rule on 3, 5, 9, ... points: the trapezoidal rule with corrections at its ends (Davis and
-    Rabinowitz 1984, section 2.9).  Each level has the points of the one before, whose gradients are used again.  A
-    sample is done when its error is at most ``tolerance``, after 9 points at the earliest, and leaves the batch.
-    On paths with kinks, as ReLU makes them, errors fall like 1/n, so that half of a change is about the error of the
-    last level, and h_j is what the change j levels ago lets expect of this one.  A path with few kinks can change
-    little by luck just where it is asked whether it is done: then the changes before it say more, and so does how much
-    they scatter.  Where the last change is below an eighth of the one before, the path is smooth, and the error is c_l
-    at most, far above the true one.  A small ``residual`` would not do instead: it
-    can vanish while the attributions are wrong.
+    Levels have 2, 3, 5, 9, 17 points; then the steps of one quarter of the path at a time are halved: 21, 25, 29, 33,
+    41, ...  Each level has the points of the one before, whose gradients are used again, and the weights nearest to
+    the trapezoidal rule's that integrate polynomials exactly, of degree 8 at 9 points.  A sample is done when its error
+    is at most ``tolerance``, and leaves the batch.
+    Level l(q, 1) is the one that divided quarter q last, l(q, 2) the one before, l(q, 3) one more.  Where gradients
+    jump, as at the kinks of ReLU, a change and the error that is left are both sums over jumps; s is the ratio of
+    their mean squares with jumps anywhere in the quarter.  That makes three readings of one error.  On a path with few
+    jumps one can be small by luck; so how much they scatter counts too, and no such sample is done before 21 points.
+    On a smooth path readings fall; the error is at most 1.5 e_1 then, and 9 points may do.
+    Departure: the change is not the error but what it is read off: 1.7 times the error, where all steps are halved.
+    A small ``residual`` would not do instead: it can vanish while the attributions are wrong.
 
     Extras: ``error``, (batch,), at least some units of rounding; ``steps``, (batch,), the gradients taken;
     ``residual``, what completeness misses.
@@ -117,7 +119,7 @@ class Adaptive(AnalyzerBase):
 
             warn(
                 f"{missed} of {error.size} explanations are above the tolerance {self.tolerance:g} after "
-                f"{levels(self.max_steps)[-1]} points; the largest error is {error.max():.2g}. Raise "
+                f"{nested_levels(self.max_steps).sizes[-1]} points; the largest error is {error.max():.2g}. Raise "
                 "max_steps or the tolerance; explanation.error tells of each.",
                 ToleranceWarning,
                 stacklevel=2,
@@ -156,36 +158,33 @@ class Adaptive(AnalyzerBase):
 
         from xaicore.engine.refine import refine
 
-        sizes = levels(self.max_steps)
-        end, batch = problem.end, tf.shape(problem.ids)[0]
+        levels = nested_levels(self.max_steps)
+        count, end, batch = len(levels.sizes), problem.end, tf.shape(problem.ids)[0]
         dtype = end[0].dtype
-        grid, table = gregory_levels(len(sizes))
-        nodes, weights = tf.constant(grid.clip(_START[dtype.name]), dtype), tf.constant(table, dtype)
-        offsets = tf.constant([0, *sizes])
-
-        counted = tf.constant([counted_at(level) for level in range(len(sizes))])
+        nodes, weights, expected = (
+            tf.constant(array, dtype)
+            for array in (levels.nodes.clip(_START[dtype.name]), levels.weights, levels.expected)
+        )
+        offsets = tf.constant([0, *levels.sizes])
 
         def one(number: tf.Tensor, active: tf.Tensor, state: Tensors) -> tuple[Tensors, Tensors, tf.Tensor]:
             *sums, changes = state
             new = slice(offsets[number], offsets[number + 1])
             added, now, before = self._level(problem.of(active), nodes[new], weights[new], number, tuple(sums))
             change = total(tuple(tf.abs(a - b) for a, b in zip(now, before, strict=True)), dtype)
-            # No attribution at all, at this level and the one before, is an answer.
-            relative = tf.math.divide_no_nan(change, total(tuple(map(tf.abs, now)), dtype))
-            changes = tf.concat([relative[:, None], changes[:, :-1] / 2], 1)
-            error = stated_error(changes, counted[number])
+            changes += change[:, None] * tf.one_hot(number, count, dtype=dtype)
+            error, smooth = stated_error(changes, total(tuple(map(tf.abs, now)), dtype), expected[number])
             points = tf.fill(tf.shape(active), offsets[number + 1])
-            going = (error > tf.constant(self.tolerance, dtype)) | (number < _FIRST)
+            early = (number < _FIRST) | ((number < _FIRST_WITH_JUMPS) & ~smooth)
+            going = (error > tf.constant(self.tolerance, dtype)) | early
             return (*added, changes), (*now, error, points), going
 
         behind = problem.line(prefix=self.prefix)  # for the shapes of its ends; the rest is pruned from the trace
-        empty = tuple(tf.zeros(tf.concat([[batch, len(sizes)], tf.shape(e)[1:]], 0), e.dtype) for e in behind.end)
+        empty = tuple(tf.zeros(tf.concat([[batch, count], tf.shape(e)[1:]], 0), e.dtype) for e in behind.end)
         results = (*map(tf.zeros_like, end), tf.zeros([batch], dtype), tf.zeros([batch], tf.int32))
-        shaped = tuple(
-            tf.ensure_shape(s, [None, len(sizes), *e.shape[1:]]) for s, e in zip(empty, behind.end, strict=True)
-        )
-        history = tf.zeros([batch, CHANGES], dtype)
-        *kept, error, points = refine(len(sizes), (*shaped, history), results, one)
+        shaped = tuple(tf.ensure_shape(s, [None, count, *e.shape[1:]]) for s, e in zip(empty, behind.end, strict=True))
+        history = tf.zeros([batch, count], dtype)
+        *kept, error, points = refine(count, (*shaped, history), results, one)
         return tuple(kept), error, points
 
     def _level(
