@@ -98,6 +98,15 @@ def test_zero_has_no_sign():
     assert str(Columns([Column("x", mean=1, std=3)]).decode(np.float32([[-1 / 3 - 1e-8]]))[0]["x"]) == "0.0"
 
 
+def test_a_category_without_a_value_is_none_of_them():
+    """It is no change to the first of its values, and it is a change from it."""
+    x = COLUMNS.encode(ROWS)
+    without = x.copy()
+    without[:, 2:4] = 0
+    found = changes(COLUMNS.decode(x), COLUMNS.decode(without))
+    assert [(row["before"], row["after"]) for row in found] == [("driver", None), ("clerk", None)]
+
+
 def test_numbers_are_not_read_as_python_writes_them():
     with pytest.raises(UnreadableInput, match="'1_7' in the column 'age'"):
         COLUMNS.encode([ROWS[0] | {"age": "1_7"}])

@@ -253,7 +253,8 @@ class Columns:
     def decode(self, x: np.ndarray) -> list[dict[str, Any]]:
         """Return the rows of a table that (batch, features) stand for, numbers in its units.
 
-        Numbers are rounded to a millionth of what 0 and 1 stand for: a float32 knows no more.
+        Numbers are rounded to a millionth of what 0 and 1 stand for: a float32 knows no more.  A category of which no
+        value is above 0, as where a pertinent positive goes without it, is None.
 
         Raises:
             InvalidArgument: there are not as many features as the columns make.
@@ -267,12 +268,16 @@ class Columns:
         for column in self.columns:
             part = np.asarray(x, np.float64)[:, place : place + len(column.features)]
             for row, own in zip(rows, part, strict=True):
-                number = own[0] * column.scale + column.shift
-                row[column.name] = (
-                    column.values[int(own.argmax())] if column.values else round(number, column.digits) + 0.0
-                )
+                row[column.name] = _decoded(column, own)
             place += len(column.features)
         return rows
+
+
+def _decoded(column: Column, own: np.ndarray) -> str | float | None:
+    """Return the value that the features of one column stand for."""
+    if column.values:
+        return column.values[int(own.argmax())] if own.max() > 0 else None
+    return round(float(own[0] * column.scale + column.shift), column.digits) + 0.0  # 0 has no sign
 
 
 def read_table(path: str | pathlib.Path) -> list[dict[str, str]]:

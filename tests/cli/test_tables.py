@@ -57,6 +57,18 @@ def test_answers_in_the_units_of_the_table(files, tmp_path):
         assert row["after"] in result.stdout
 
 
+def test_of_many_columns_the_first_are_printed_and_all_are_kept(tmp_path):
+    names = [f"x{i}" for i in range(9)]
+    model = keras.Sequential([keras.Input((9,)), keras.layers.Dense(1)])
+    model.save(tmp_path / "model.keras")
+    (tmp_path / "columns.yaml").write_text("".join(f"- {{name: {name}}}\n" for name in names))
+    (tmp_path / "rows.csv").write_text(",".join(names) + "\n" + ",".join("123456789") + "\n")
+    result = explain(tmp_path, "-a", "gradient", output=tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "preprocess  x0; x1; x2; x3; x4; x5; and 3 more columns" in result.stdout
+    assert '"; '.join(names).replace('"', "") in (tmp_path / "out" / "gradient.gradient.json").read_text()
+
+
 def rows_of(folder):
     (path,) = folder.glob("*.csv")
     with path.open(newline="") as stream:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from xaicore.cli.inputs import Inputs
 
 LABELS = 20  # in a message
-SHOWN = 6  # predictions in print
+SHOWN = 6  # predictions, and columns of a table, in print
 LIST_OF_INTEGERS = re.compile(r"\s*-?\d+\s*(,\s*-?\d+\s*)*")
 
 
@@ -177,11 +177,19 @@ def _facts(request: Request, inputs: Inputs, reference: str, predicted: Sequence
     """Return what was done to what, by name."""
     return (
         ("model", str(request.model_path)),
-        ("preprocess", inputs.preprocess),
+        ("preprocess", _shortened(inputs)),
         ("reference", reference),
         ("target", "default" if request.target is None else request.target),
         ("prediction", ", ".join(predicted) + (", ..." if predicted and inputs.batch > SHOWN else "")),
     )
+
+
+def _shortened(inputs: Inputs) -> str:
+    """Return what was done to the input; of a table with many columns the first, the file of the result has all."""
+    parts = [] if inputs.columns is None else inputs.preprocess.split("; ")
+    if len(parts) <= SHOWN:
+        return inputs.preprocess
+    return f"{'; '.join(parts[:SHOWN])}; and {len(parts) - SHOWN} more columns"
 
 
 def _origin(request: Request, inputs: Inputs) -> dict[str, object]:
