@@ -9,8 +9,8 @@ import tensorflow as tf
 import xaicore
 from xaicore.errors import InvalidParameter
 from xaicore_cf.algebra import Weighted, WeightedSum
-from xaicore_cf.costs import L1
 from xaicore_cf.errors import CostIncomplete, NoDeviation
+from xaicore_cf.norms import L1
 
 MAD = np.array([0.5, 1.0, 2.0, 4.0])
 X, ORIGINAL = np.random.default_rng(0).normal(size=(2, 5, 4))
@@ -38,8 +38,11 @@ FORMULAS |= {
     "cf.dummy": np.zeros(5),
     "cf.elastic(beta=0.3)": 0.3 * np.abs(X - ORIGINAL).sum(1) + ((X - ORIGINAL) ** 2).sum(1),
     "cf.sparsity(alpha=2.0)": (1 - np.exp(-2 * np.abs(X - ORIGINAL))).sum(1),
-    "cf.interval(low=-0.5, high=0.25)": np.maximum(0, -0.5 - OUTPUTS[np.arange(5), TARGET]) ** 2
+    "cf.interval(low=-0.5, high=0.25, inside=0.0)": np.maximum(0, -0.5 - OUTPUTS[np.arange(5), TARGET]) ** 2
     + np.maximum(0, OUTPUTS[np.arange(5), TARGET] - 0.25) ** 2,
+    # Half of the interval is less than inside=1, and the cost ends in its middle; a single end is followed by 1.
+    "cf.interval(low=-0.5, high=0.25)": (OUTPUTS[np.arange(5), TARGET] + 0.125) ** 2,
+    "cf.interval(low=-0.5)": np.maximum(0, 0.5 - OUTPUTS[np.arange(5), TARGET]) ** 2,
     # The four columns are four candidates of one feature each.
     "cf.diversity(mad=2.0)": 1
     - np.linalg.det(np.where(np.eye(4, dtype=bool), 1.0, (1 - 1e-4) / (1 + np.abs(X[:, :, None] - X[:, None]) / 2))),

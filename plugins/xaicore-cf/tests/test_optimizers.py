@@ -35,10 +35,24 @@ def test_adam_is_algorithm_1():
     np.testing.assert_allclose(steps(adam, GRADIENTS), wanted, rtol=1e-12)
 
 
+def adaptive_fista(x, g, kept):
+    """One step, row by row: f by Malitsky and Mishchenko 2020, restarts by O'Donoghue and Candes 2015."""
+    step, after = np.zeros_like(x), []
+    for i in range(len(x)):
+        d, k, x_0, g_0, f, r = (np.zeros(3), 0, np.zeros(3), np.zeros(3), 1.0, 1.0) if kept is None else kept[i]
+        moved, turned = np.linalg.norm((x[i] - x_0) / np.sqrt(0.2)), np.linalg.norm((g[i] - g_0) * np.sqrt(0.2))
+        now = min(np.sqrt(1 + r) * f, moved / (2 * turned), 10) if moved > 0 else f
+        found = x[i] - 0.2 * now * g[i]
+        k = 0 if (x[i] - found) @ (found - d) > 0 else k
+        step[i] = found + k / (k + 3) * (found - d) - x[i]
+        after.append((found, k + 1, x[i], g[i], now, now / f))
+    return step, after
+
+
 def by_hand(name):
     """Return the steps of the publications' algorithms, in NumPy."""
     m = v = x = np.zeros((4, 3))
-    wanted = []
+    wanted, kept = [], None
     for t, g in enumerate(GRADIENTS, start=1):
         if name == "sgd":
             step = -0.2 * g
@@ -49,6 +63,8 @@ def by_hand(name):
             d = x - 0.2 * g
             share = (t - 1) / (t + 2)
             step, m = d + share * (d - m) - x, d
+        elif name == "adaptive":
+            step, kept = adaptive_fista(x, g, kept)
         elif name == "rmsprop":
             v = 0.7 * v + 0.3 * g**2
             step = -0.2 * g / (np.sqrt(v) + 1e-8)
@@ -71,7 +87,8 @@ OTHERS = {
     "rmsprop": "cf.rmsprop(learning_rate=0.2, rho=0.7)",
     "adamw": "cf.adamw(learning_rate=0.2, beta_1=0.6, beta_2=0.9, weight_decay=0.05)",
     "nadam": "cf.nadam(learning_rate=0.2, beta_1=0.6, beta_2=0.9)",
-    "fista": "cf.proximal(learning_rate=0.2)",
+    "fista": "cf.proximal(learning_rate=0.2, adaptive=False)",
+    "adaptive": "cf.proximal(learning_rate=0.2)",
 }
 
 

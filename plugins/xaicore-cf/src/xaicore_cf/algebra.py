@@ -11,7 +11,8 @@ import attrs
 from xaicore.declaration import part
 from xaicore.errors import InvalidParameter
 from xaicore.values import real
-from xaicore_cf.costs import L1, Cost, Known, kink, reads
+from xaicore_cf.costs import Cost, Known, kink, reads
+from xaicore_cf.norms import L1
 from xaicore_cf.outcomes import NegativeLogLikelihood
 
 if TYPE_CHECKING:

@@ -193,10 +193,13 @@ def require_class(target: object, parsed: ParsedTarget, *, numbers: bool) -> Non
         raise ClassNeeded(
             f"Given target={target!r}; a counterfactual needs the class to reach: an integer for all samples, or one "
             'per sample, (batch,); "other" for any but the predicted one, "same" for the predicted one. Where the '
-            "output is one number per sample, 0 or 1."
+            "output is one number per sample, 0 or 1. A number to reach, of a regression, is "
+            "prediction=cf.interval(low=, high=); a condition, done=, says what will do and not where to go: "
+            "it needs a class all the same."
         )
     own = getattr(parsed.spec.read, "function", None) in {other, same}
     if not (parsed.spec.needs_index or own) or (own and numbers):
         raise NotAClass(
-            f"Given target={target!r:.80}; a counterfactual reaches a class: give an integer, or one per sample."
+            f"Given target={target!r:.80}; a counterfactual reaches a class: give an integer, or one per sample. A "
+            "condition on the outputs is done=, with a class that draws the search there."
         )

@@ -20,7 +20,8 @@ class Copies(NamedTuple):
     point of smallest prediction cost.  distance: cost of ``kept``, infinite before anything valid.  effort: its
     prediction cost before that.  weight: C.  found: C where ``kept`` was met.  scale: factor on the steps.
     inside: whether it was valid last.  left, since: how often it has left the class, and how many iterations it has
-    made, since it came nearer.  steps: iterations so far, int32.  optimizer: the optimizer's state.
+    made, since it came nearer.  steps: iterations so far, int32.  optimizer, schedule: their states.  begin: (rows,
+    features), one tensor: where the copy began, for a schedule that sends it back.
     """
 
     x: tf.Tensor
@@ -35,6 +36,8 @@ class Copies(NamedTuple):
     since: tf.Tensor
     steps: tf.Tensor
     optimizer: Tensors
+    schedule: Tensors
+    begin: Tensors
 
 
 class Given(NamedTuple):
@@ -75,7 +78,7 @@ def spread(settings: Counterfactual, x: tf.Tensor, index: tf.Tensor, baseline: t
     weights = tf.repeat(tf.constant(settings.C, x.dtype), settings.n)
     weights = tf.tile(weights, [settings.starts * tf.shape(x)[0]])
     around = x if baseline is None else baseline
-    rows = (tf.repeat(tensor, settings.copies, axis=0) for tensor in (x, around, index))
+    rows = (tf.repeat(tensor, settings.searches, axis=0) for tensor in (x, around, index))
     return Given(*rows, weights)
 
 
@@ -91,7 +94,7 @@ def start(judge: Judge, given: Given, already: tf.Tensor, ids: tf.Tensor) -> Cop
     weight = given.weight
     never = tf.fill(tf.shape(weight), tf.constant(float("inf"), x.dtype))
     none = tf.zeros_like(weight, tf.int32)
-    done = tf.repeat(already, settings.copies)
+    done = tf.repeat(already, settings.searches)
     return Copies(
         x=x,
         kept=tf.where(done[:, None], origin, x),
@@ -105,6 +108,8 @@ def start(judge: Judge, given: Given, already: tf.Tensor, ids: tf.Tensor) -> Cop
         since=none,
         steps=none,
         optimizer=settings.optimizer.init(x),
+        schedule=() if settings.schedule is None else settings.schedule.init(weight),
+        begin=() if settings.schedule is None else (x,),
     )
 
 
@@ -120,7 +125,7 @@ def _scattered(settings: Counterfactual, x: tf.Tensor, ids: tf.Tensor) -> tf.Ten
     one = tf.reshape(tf.range(settings.starts * settings.n), [settings.starts, 1, settings.n])
     draws = tf.tile(tf.reshape(tf.tile(one, [1, len(settings.C), 1]), [-1]), tf.shape(ids))
     size = tf.stack([x.shape[1] or tf.shape(x)[1]])
-    around = normal(tf.repeat(ids, settings.copies), seed=settings.seed, draw=draws, shape=size, dtype=x.dtype)
+    around = normal(tf.repeat(ids, settings.searches), seed=settings.seed, draw=draws, shape=size, dtype=x.dtype)
     return tf.where(draws[:, None] > 0, x + tf.constant(settings.noise, x.dtype) * around, x)
 
 

@@ -19,16 +19,14 @@ from collections.abc import Iterator, Mapping
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-import attrs
-
 from xaicore.errors import InvalidParameter
-from xaicore.values import Array, numeric_or_array
-from xaicore_cf.errors import CostIncomplete
+from xaicore_cf.errors import CostIncomplete, NumberToReach
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from xaicore.protocols import CostFunction
+    from xaicore.values import Array
 
 INPUTS, OUTPUTS = frozenset({"inputs"}), frozenset({"outputs"})
 
@@ -166,6 +164,11 @@ def _check(cost: Cost, x: tf.Tensor, known: Known, given: Mapping[str, Any]) -> 
     if given["outputs"] is None or given["target"] is None or "outputs" not in reads(cost):
         return
     target, classes = np.asarray(known.target), known.outputs.shape[-1]
+    if target.dtype.kind == "f":
+        raise NumberToReach(
+            f"Given target {target!r:.60}, a number, to {cost}; expected the index of a class or output, integers "
+            "(batch,). A probability to reach is cf.squared_error(value=), a number cf.interval(low=, high=)."
+        )
     rows = known.outputs.shape[:1] == (len(x),) and known.outputs.shape.rank == 2  # noqa: PLR2004  # (batch, classes)
     whole = target.dtype.kind in "iu" and target.shape == (len(x),)
     if not rows or not whole or target.min(initial=0) < 0 or target.max(initial=0) >= classes:
@@ -173,51 +176,6 @@ def _check(cost: Cost, x: tf.Tensor, known: Known, given: Mapping[str, Any]) -> 
             f"Given outputs of shape {tuple(known.outputs.shape)} and target {target!r:.60} for {len(x)} rows; "
             "expected (batch, classes), and a class for each row, integers (batch,)."
         )
-
-
-@attrs.frozen
-class L1(Cost):
-    """``sum_i |x_i - original_i| / mad_i``.
-
-    Args:
-        mad: Median absolute deviation of each feature over the data, ``median |X - median X|``, as Wachter et al. 2017
-            weigh it: positive, one number or one per feature, in the order of the flattened sample.
-
-    Raises:
-        InvalidParameter: an entry of ``mad`` is not positive, or there are not as many as features.
-    """
-
-    mad: float | Array = attrs.field(default=1.0, converter=numeric_or_array)
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse what cannot be divided by."""
-        require_positive("mad", self.mad, "A feature that hardly varies has none; give it 1, or hold it by features=.")
-
-    def of(self, x: tf.Tensor, known: Known) -> tf.Tensor:
-        """Return (batch,)."""
-        import tensorflow as tf
-
-        return tf.reduce_sum(tf.abs(flat(x - known.original)) * self._slopes(x), axis=1)
-
-    def kink(self, x: tf.Tensor) -> tf.Tensor:
-        """Return 1 / mad, like x."""
-        import tensorflow as tf
-
-        return tf.reshape(tf.ones_like(flat(x)) * self._slopes(x), tf.shape(x))
-
-    def _slopes(self, x: tf.Tensor) -> tf.Tensor:
-        return 1 / per_feature("mad", self.mad, flat(x))
-
-
-@attrs.frozen
-class L2(Cost):
-    """``sum_i (x_i - original_i)^2``, the squared Euclidean distance."""
-
-    def of(self, x: tf.Tensor, known: Known) -> tf.Tensor:
-        """Return (batch,)."""
-        import tensorflow as tf
-
-        return tf.reduce_sum(tf.square(flat(x - known.original)), axis=1)
 
 
 def reads(cost: CostFunction, unsaid: frozenset[str] = INPUTS | OUTPUTS) -> frozenset[str]:

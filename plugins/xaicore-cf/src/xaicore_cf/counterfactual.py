@@ -14,10 +14,11 @@ from xaicore.errors import InvalidParameter
 from xaicore.values import Array, choice, flag, integer, numeric_or_array, optional, real
 from xaicore_cf import features as said
 from xaicore_cf.classes import other, require_class, same
-from xaicore_cf.costs import INPUTS, L2, leaves, reads
+from xaicore_cf.costs import INPUTS, leaves, reads
 from xaicore_cf.data import samples
-from xaicore_cf.errors import CounterfactualNotFound
+from xaicore_cf.errors import CounterfactualNotFound, NotTold
 from xaicore_cf.host import is_hosted
+from xaicore_cf.norms import L2
 from xaicore_cf.optimizers import Adam
 from xaicore_cf.outcomes import Logistic
 from xaicore_cf.predictions import predicted
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from xaicore.engine.target import ParsedTarget
     from xaicore.explanation import Explanation
     from xaicore.protocols import CostFunction, Optimizer, Step
+    from xaicore_cf.schedules import Schedule
 
 
 def _weights(value: Any, instance: Any, field: Any) -> tuple[float, ...]:
@@ -77,6 +79,7 @@ class Counterfactual(AnalyzerBase):
     Args:
         cost: Distance from the input.  prediction: What draws the output to the target.  optimizer: How to descend.
         C: Weights of the cost to begin with; each sample is searched once with each.
+        schedule: How C changes, such as cf.bisection; None: with every iteration, see ``growth``.
         growth: Factor on C for each iteration: times it where the candidate is valid, divided by it where not, less
             as the steps get smaller.  1 leaves C as it is.
         features: What may change: indices of the flattened sample (inputs one behind the other), names, or booleans
@@ -125,6 +128,7 @@ class Counterfactual(AnalyzerBase):
     C: tuple[float, ...] = attrs.field(
         default=(1.0, 0.1, 0.01), converter=attrs.Converter(_weights, takes_self=True, takes_field=True)
     )
+    schedule: Schedule | None = part("schedule", default=None)
     growth: float = attrs.field(default=1.05, converter=real(minimum=1))
     features: Array | tuple[int | str, ...] | None = attrs.field(default=None, converter=said.free)
     bounds: tuple[float | Array | None, float | Array | None] = attrs.field(default=None, converter=said.bounds)
@@ -181,6 +185,11 @@ class Counterfactual(AnalyzerBase):
                 f"Given n={self.n} and optimizer={self.optimizer}; several that are found together take an optimizer "
                 "of the loop, such as cf.adam."
             )
+        if self.schedule is not None and is_hosted(self.optimizer):
+            raise InvalidParameter(
+                f"Given schedule={self.schedule} and optimizer={self.optimizer}; methods of the host keep C, and "
+                "divide it by ten until they meet something. Leave schedule= away, or take an optimizer of the loop."
+            )
 
     @property
     def compiled(self) -> bool:
@@ -188,7 +197,7 @@ class Counterfactual(AnalyzerBase):
         return not is_hosted(self.optimizer)
 
     @property
-    def copies(self) -> int:
+    def searches(self) -> int:
         """How often each sample is searched."""
         return self.starts * len(self.C) * self.n
 
@@ -230,7 +239,7 @@ class Counterfactual(AnalyzerBase):
 
     def passes(self, inner: float) -> float:
         """Return the passes of a search whose copies all stay to the end."""
-        return 1 + self.max_iter * self.copies * inner
+        return 1 + self.max_iter * self.searches * inner
 
     def check_target(self, target: object, parsed: ParsedTarget) -> None:
         """Refuse a target that names no class to reach."""
@@ -243,6 +252,14 @@ class Counterfactual(AnalyzerBase):
 
     def warn_about(self, explanation: Explanation) -> None:
         """Raise CounterfactualNotFound where that is asked for and a sample has no valid counterfactual."""
+        if "valid" not in explanation.extras:  # inside of another analyzer, which made means of the changes
+            if self.raise_on_failure:
+                raise NotTold(
+                    "Given raise_on_failure=True for a search inside of another analyzer, which averages changes and "
+                    "keeps none of the counterfactuals; expected the search alone. Leave raise_on_failure away, or "
+                    "explain with the search itself."
+                )
+            return
         valid = explanation["valid"]
         if self.raise_on_failure and not valid.all():
             lost = (~valid).reshape(len(valid), -1).any(1).nonzero()[0]

@@ -9,9 +9,10 @@ import attrs
 
 from xaicore.errors import InvalidParameter
 from xaicore.values import Array, flag, numeric_or_array, optional, real
-from xaicore_cf.costs import L1, L2, Cost, Known, flat
+from xaicore_cf.costs import Cost, Known, flat
 from xaicore_cf.data import need, samples
 from xaicore_cf.errors import NoDeviation
+from xaicore_cf.norms import L1, L2
 
 if TYPE_CHECKING:
     import numpy as np

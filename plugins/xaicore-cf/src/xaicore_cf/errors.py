@@ -42,6 +42,14 @@ class RowsCoupled(NameMistake, ValueError):
     """The optimizer's step for one sample depends on the others, so that samples could not leave the batch."""
 
 
+class NumberToReach(CostIncomplete):
+    """A cost of a class's probability was given a number to reach in the place of the class."""
+
+
+class NotTold(ResultMistake, ValueError):
+    """Whether counterfactuals are valid was asked of a result that holds none, such as a mean over noisy copies."""
+
+
 class CounterfactualNotFound(ResultMistake, LookupError):
     """Some samples have no valid counterfactual.
 

@@ -52,7 +52,7 @@ class HostSearch:
         settings, active = self.judge.settings, np.flatnonzero(copies.scale.numpy() > 0)
         if not len(active):
             return copies
-        x, keys = copies.x.numpy()[active], np.repeat(ids.numpy(), settings.copies)[active]
+        x, keys = copies.x.numpy()[active], np.repeat(ids.numpy(), settings.searches)[active]
         met = _Met(self.judged, Given(*(one.numpy()[active] for one in given)), x)
         free = np.ones(x.shape, bool) if self.judge.box.free is None else np.broadcast_to(self.judge.box.free, x.shape)
         optimizer = settings.optimizer
@@ -89,9 +89,10 @@ class HostSearch:
         point = box.snap(inside, given.original, given.baseline)
         verdict = self.judge(point, given, inside)
         slope = box.freed(given.weight[:, None] * verdict.near + verdict.far)
-        # Beyond a bound nothing changes, which is what an optimizer without bounds has to be told.
-        slope = tf.where(inside == x, slope, tf.zeros_like(slope))
-        value = given.weight * verdict.distance + verdict.prediction
+        # Beyond a bound nothing changes; an optimizer without bounds is told how far it has gone astray.
+        astray = x - inside
+        slope = tf.where(astray == 0, slope, 2 * astray)
+        value = given.weight * verdict.distance + verdict.prediction + tf.reduce_sum(tf.square(astray), axis=1)
         return point, verdict._replace(near=slope, prediction=value, far=verdict.prediction[:, None])
 
 

@@ -94,13 +94,16 @@ def _bound(value: Any) -> float | None:
 
 @attrs.frozen
 class Interval(Cost):
-    """``max(0, low - y)^2 + max(0, y - high)^2``: 0 where an output y lies within; for regressions.
+    """``max(0, low + inside - y)^2 + max(0, y + inside - high)^2``: 0 well within an interval; for regressions.
 
-    y is the output as it is, no logit: that of the target's index, or the only one.
+    y is the output as it is, no logit: that of the target's index, or the only one.  It will do from ``low`` to
+    ``high``, ends included.
 
     Args:
         low: Lower end, None for none.
         high: Upper end, None for none.
+        inside: How far behind an end the cost ends, half of the interval at most.  With 0 it is flat at the end itself,
+            and what is nearest is only approached, as C falls.
 
     Raises:
         InvalidParameter: neither end is given, or low is above high.
@@ -111,6 +114,7 @@ class Interval(Cost):
 
     low: float | None = attrs.field(default=None, converter=_bound)
     high: float | None = attrs.field(default=None, converter=_bound)
+    inside: float = attrs.field(default=1.0, converter=real(minimum=0))
 
     def __attrs_post_init__(self) -> None:
         """Refuse an interval that is none."""
@@ -124,11 +128,14 @@ class Interval(Cost):
         import tensorflow as tf
 
         y = tf.gather(known.outputs, known.target, batch_dims=1)
-        cost = tf.zeros_like(y)
+        cost, half = tf.zeros_like(y), math.inf
+        if self.low is not None and self.high is not None:
+            half = (self.high - self.low) / 2
+        inside = min(self.inside, half)
         if self.low is not None:
-            cost += tf.square(tf.nn.relu(tf.constant(self.low, y.dtype) - y))
+            cost += tf.square(tf.nn.relu(tf.constant(self.low + inside, y.dtype) - y))
         if self.high is not None:
-            cost += tf.square(tf.nn.relu(y - tf.constant(self.high, y.dtype)))
+            cost += tf.square(tf.nn.relu(y - tf.constant(self.high - inside, y.dtype)))
         return cost
 
     def met(self, outputs: tf.Tensor, target: tf.Tensor) -> tf.Tensor:

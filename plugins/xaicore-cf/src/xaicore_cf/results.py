@@ -71,7 +71,7 @@ def completed(judge: Judge, found: Best, copies: Copies, given: Given) -> Best:
     """
     import tensorflow as tf
 
-    n, count = judge.settings.n, judge.settings.copies + judge.settings.n
+    n, count = judge.settings.n, judge.settings.searches + judge.settings.n
     every = tf.concat([found.kept, tf.reshape(copies.kept, [-1, count - n, tf.shape(copies.kept)[1]])], axis=1)
     rows = tf.ensure_shape(tf.reshape(every, tf.shape(given.original)), given.original.shape)
     fresh = judge.valid(rows, judge.look(rows, given.original, given.index), given) & ~repeated(rows, count)

@@ -113,13 +113,37 @@ class Search:
         point = self.box.snap(copies.x, given.original, given.baseline)
         verdict = self.judge(point, given, copies.x)
         slope = copies.weight[:, None] * verdict.near + verdict.far
+        kept = self.keep(copies, point, verdict)
+        if self.settings.schedule is not None:
+            return self.scheduled(copies, kept, given, verdict.valid, _told_apart(slope))
         weight = self.weighed(copies, given, verdict.valid)
-        moved = self.move(self.keep(copies, point, verdict), given, _told_apart(slope))
+        moved = self.move(kept, given, _told_apart(slope))
         # Where the cost's kinks hold every feature nothing is lost by taking less of it at once; a copy that has met
         # something is near the kink's own C, and would lose what it has found out about it.
         stuck = tf.reduce_all(moved.x == copies.x, axis=1) & ~verdict.valid & tf.math.is_inf(copies.distance)
         ratio = tf.constant(self.settings.growth**_HELD, weight.dtype)
         return moved._replace(weight=tf.where(stuck, tf.maximum(weight / ratio, _LEAST), weight))
+
+    def scheduled(self, copies: Copies, kept: Copies, given: Given, valid: tf.Tensor, slope: tf.Tensor) -> Copies:
+        """Return the copies one step on, with C as the schedule says; steps are never halved."""
+        import tensorflow as tf
+
+        schedule = self.settings.schedule
+        moved = self.move(kept._replace(scale=schedule.scale(copies.weight, copies.schedule)), given, slope)
+        still = tf.reduce_all(moved.x == copies.x, axis=1)
+        turn = schedule.turn(copies.weight, valid, still, copies.schedule)
+        fresh = self.settings.optimizer.init(moved.x)
+        none, one = tf.zeros_like(kept.scale), tf.ones_like(kept.scale)
+        return moved._replace(
+            x=tf.where(turn.back[:, None], copies.begin[0], moved.x),
+            weight=turn.weight,
+            scale=tf.where(turn.over | (kept.distance == 0), none, one),
+            optimizer=tuple(
+                tf.where(tf.reshape(turn.anew, [-1] + [1] * (new.shape.rank - 1)), new, old)
+                for new, old in zip(fresh, moved.optimizer, strict=True)
+            ),
+            schedule=turn.state,
+        )
 
     def weighed(self, copies: Copies, given: Given, valid: tf.Tensor) -> tf.Tensor:
         """Return C for the next iteration, (rows,)."""

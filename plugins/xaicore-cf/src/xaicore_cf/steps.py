@@ -11,22 +11,23 @@ from xaicore_cf.classes import Classes
 from xaicore_cf.copies import best, spread, start
 from xaicore_cf.features import Layout
 from xaicore_cf.host import is_hosted
-from xaicore_cf.hosted import HostSearch
 from xaicore_cf.judge import Judge
 from xaicore_cf.limits import box_of
 from xaicore_cf.predictions import look_at, with_head
+from xaicore_cf.refine import on_host
 from xaicore_cf.results import completed, result
 from xaicore_cf.samples import join
 from xaicore_cf.search import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     import tensorflow as tf
 
     from xaicore.engine.program import Program
     from xaicore.engine.target import Target
     from xaicore.protocols import Attribution, Step, Tensors
+    from xaicore_cf.copies import Copies, Given
     from xaicore_cf.counterfactual import Counterfactual
 
 
@@ -43,7 +44,7 @@ def step_of(settings: Counterfactual, program: Program) -> Step:
     opaque = any(isinstance(node.operation, HostFunction) for node in program.whole.nodes)
     asked = with_head(program) if settings.numbers else program
     asks = opaque and settings.outputs_are is None and settings.done is None and not settings.numbers
-    hosts: dict[Hashable, HostSearch] = {}
+    hosts: dict[Hashable, Callable[[Copies, Given, tf.Tensor], Copies]] = {}
 
     def judge_of(classes: Classes, like: Tensors, *, sloped: bool) -> Judge:
         return Judge(informed, box, look_at(informed, asked, classes, like, sloped=sloped))
@@ -65,14 +66,14 @@ def step_of(settings: Counterfactual, program: Program) -> Step:
             # Shapes and dtypes alone: what is compiled for one batch serves the others.
             like = tuple(tf.TensorSpec((None, *one.shape[1:]), one.dtype) for one in inputs)
             if (classes, like) not in hosts:
-                searching = HostSearch(judge_of(classes, like, sloped=settings.needs_gradient), opaque=opaque)
-                hosts[classes, like] = searching
-            found = hosts[classes, like].run(copies, given, ids)
+                judging = judge_of(classes, like, sloped=settings.needs_gradient)
+                hosts[classes, like] = on_host(judging, opaque=opaque)
+            found = hosts[classes, like](copies, given, ids)
         else:
             found = Search(judge_of(classes, inputs, sloped=True)).run(copies, given)
-        kept = best(found, settings.copies, settings.n)
+        kept = best(found, settings.searches, settings.n)
         if settings.n > 1:
-            most = spread(attrs.evolve(single, n=settings.copies + settings.n), x, index, baseline)
+            most = spread(attrs.evolve(single, n=settings.searches + settings.n), x, index, baseline)
             kept = completed(judge, kept, found, most)
         of_sample = spread(single, x, index, baseline)
         return result(judge, program, kept, of_sample, inputs, scores=target(outputs), already=already)

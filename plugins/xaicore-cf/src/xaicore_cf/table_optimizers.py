@@ -37,7 +37,7 @@ OPTIMIZERS: dict[str, Declaration] = {
     ),
     "cf.evolution": Declaration(
         "optimizer",
-        "xaicore_cf.host:Evolution",
+        "xaicore_cf.evolution:Evolution",
         summary="Differential evolution on the host: outputs only, populations of all samples at once.",
         formula="v = a + F (best - a) + F (b - c), crossed with x at rate CR",
         cites=("storn1997", "deb2000"),
@@ -85,7 +85,7 @@ OPTIMIZERS: dict[str, Declaration] = {
         "xaicore_cf.proximal:Proximal",
         summary="Accelerated proximal descent (FISTA): what L1 keeps stays exactly as it is.",
         formula="d <- S(u - rate g(u), rate C), u <- d + k / (k + 3) (d - d_0)",
-        cites=("beck2009", "chambolle2015"),
+        cites=("beck2009", "chambolle2015", "malitsky2020", "odonoghue2015"),
     ),
     "cf.rmsprop": Declaration(
         "optimizer",
