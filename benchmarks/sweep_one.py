@@ -33,7 +33,7 @@ def examined(name: str, size: int, methods: Mapping[str, str], rules: Sequence[s
     plan = epsilon.plan(model)
     for analyzer in (xaicore.get_analyzer("gradient"), epsilon):
         bound = analyzer.bind(model)
-        bound._function(bound.parse_target(3, 1).spec).get_concrete_function()  # noqa: SLF001  # traced, not run
+        bound._function(bound.parse_target(3, 1).spec, 1).get_concrete_function()  # noqa: SLF001  # traced, not run
     fallbacks = collections.Counter(row.operation for row in plan.rows if _falls_back(row))
     found: dict[str, object] = {"name": name, "sites": len(plan.rows), "fallbacks": dict(fallbacks)}
     seconds = timed(xaicore.get_analyzer("gradient"), model, x) if methods else 1.0

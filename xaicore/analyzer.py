@@ -53,6 +53,13 @@ class AnalyzerBase:
         """Return the cost in forward passes, given that of the one pass or analyzer inside; the planner asks."""
         return inner
 
+    def copies(self, inner: int) -> int:  # noqa: ARG002  # most make none
+        """Return how many copies of a sample are explained together, given how many the analyzer inside makes of each.
+
+        1: not known, or none.  Where all copies of a batch fit into one pass of a small model, no loop is compiled.
+        """
+        return 1
+
     def spared(self, program: Program) -> float:  # noqa: ARG002  # most leave nothing out
         """Return what the passes inside leave out of the model, in forward passes of it; the planner asks."""
         return 0.0
@@ -217,6 +224,10 @@ class Filtered(AnalyzerBase):
         """Refuse a pipe without filters, and one inside a pipe: neither can be written, ``|`` makes neither."""
         if not self.filters or isinstance(self.inner, Filtered):
             raise InvalidParameter(f"Given {self.filters!r} after {self.inner!r}; write analyzer | filter | ...")
+
+    def copies(self, inner: int) -> int:
+        """Return those of the analyzer."""
+        return inner
 
     def attribute(self, program: Program) -> Step:
         """Return the inner step with the filters after it.  The residual stays that of the inner analyzer."""

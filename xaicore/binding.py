@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from xaicore.engine.copies import samples_in_one_pass
 from xaicore.engine.program import Program
 from xaicore.engine.target import OutputSpec, ParsedTarget, Target, TargetSpec, parse
 from xaicore.engine.target_forms import choose
@@ -38,7 +39,7 @@ from xaicore.inspect.placed import with_paths
 from xaicore.inspect.precision import half_sites, in_float32
 from xaicore.inspect.read import check_model, read_graph
 from xaicore.inspect.settings import settings, structure_of
-from xaicore.nesting import check_target, is_compiled, is_cut, nested, own_target, plan_of, score_of
+from xaicore.nesting import check_target, copies_of, is_compiled, is_cut, nested, own_target, plan_of, score_of
 from xaicore.protocols import Attribution, Step
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Bound:
     output_specs: every output of the model.  output: index of the explained one.
     plan: what every operation gets.  visited: sites that the trace met.
     program: the chosen output of the model as a function.  step: the analyzer's own, on this program.
+    few: as many samples have all their copies in one pass, and are explained by a function without a loop over copies,
+        which takes half as long to compile; 0 where there are none.
     forwarded: further arguments of the model with a row for each sample; ``batch`` takes them behind the inputs.
     """
 
@@ -79,8 +82,9 @@ class Bound:
     variables: tuple[object, ...] = attrs.field(repr=False)
     architecture: str = attrs.field(repr=False)
     visited: Visits = attrs.field(repr=False)
+    few: int = 0
     traces: int = 0
-    functions: dict[TargetSpec, Function] = attrs.field(factory=dict, repr=False)
+    functions: dict[tuple[TargetSpec, bool], Function] = attrs.field(factory=dict, repr=False)
     forwarded: tuple[InputSpec, ...] = ()
 
     def parse_target(self, target: object, batch: int) -> ParsedTarget:
@@ -102,7 +106,7 @@ class Bound:
         """
         tensors = tuple(tf.convert_to_tensor(x) for x in inputs)
         keys = tf.convert_to_tensor(ids, tf.int64)
-        function = self._function(parsed.spec)
+        function = self._function(parsed.spec, len(ids))
         try:
             found = [function(tensors, tf.constant(parsed.index[:, k]), keys) for k in range(parsed.index.shape[1])]
         except tf.errors.OpError as error:
@@ -126,7 +130,8 @@ class Bound:
     def with_analyzer(self, analyzer: AnalyzerBase) -> Bound:
         """Return the same with another analyzer that computes the same; its expression stays the one that was given."""
         step = analyzer.attribute(self.program)
-        return attrs.evolve(self, analyzer=analyzer, step=step, traces=0, functions={})
+        few = samples_in_one_pass(self.program, copies_of(analyzer))
+        return attrs.evolve(self, analyzer=analyzer, step=step, few=few, traces=0, functions={})
 
     @property
     def coverage(self) -> tuple[dict[str, str], ...]:
@@ -150,13 +155,16 @@ class Bound:
             digest.update(flat[:: max(1, int(flat.shape[0]) // 4096)].numpy().tobytes())
         return digest.hexdigest()[:32]
 
-    def _function(self, spec: TargetSpec) -> Function:
+    def _function(self, spec: TargetSpec, samples: int) -> Function:
         with _BINDING:
-            if spec not in self.functions:
-                self.functions[spec] = self._compile(spec)
-            return self.functions[spec]
+            # What takes any number of samples takes few of them too, such as the last batch of a stream.
+            few = samples <= self.few and (spec, False) not in self.functions
+            key = (spec, few)
+            if key not in self.functions:
+                self.functions[key] = self._compile(spec, self.few if few else None)
+            return self.functions[key]
 
-    def _compile(self, spec: TargetSpec) -> Function:
+    def _compile(self, spec: TargetSpec, at_most: int | None) -> Function:
         if not is_compiled(self.analyzer):
             return functools.partial(self._on_the_host, spec)
         signature = (
@@ -167,22 +175,27 @@ class Bound:
 
         # Without AutoGraph, which rewrites the errors that are raised inside.  A partial, because TensorFlow counts
         # traces by code object and would warn of retracing when several analyzers are bound.
-        traced = functools.partial(self._trace, spec)
+        traced = functools.partial(self._trace, spec, at_most)
         return tf.function(traced, autograph=False, input_signature=signature)  # type: ignore[no-any-return]
 
     def _on_the_host(self, spec: TargetSpec, inputs: Tensors, index: tf.Tensor, ids: tf.Tensor) -> Attribution:
         """Run the step as it is, on tensors that hold numbers; it may return arrays."""
-        found = self._run(spec, inputs, index, ids)
+        found = self._run(spec, None, inputs, index, ids)
         return keras.tree.map_structure(tf.convert_to_tensor, found)  # type: ignore[no-any-return]
 
-    def _trace(self, spec: TargetSpec, inputs: Tensors, index: tf.Tensor, ids: tf.Tensor) -> Attribution:
+    def _trace(
+        self, spec: TargetSpec, at_most: int | None, inputs: Tensors, index: tf.Tensor, ids: tf.Tensor
+    ) -> Attribution:
         self.traces += 1
-        return self._run(spec, inputs, index, ids)
+        return self._run(spec, at_most, inputs, index, ids)
 
-    def _run(self, spec: TargetSpec, inputs: Tensors, index: tf.Tensor, ids: tf.Tensor) -> Attribution:
+    def _run(
+        self, spec: TargetSpec, at_most: int | None, inputs: Tensors, index: tf.Tensor, ids: tf.Tensor
+    ) -> Attribution:
         step, count = self.step, len(self.input_specs)
-        if self.forwarded:  # they are repeated with the samples, and not explained
-            step = self.analyzer.attribute(self.program.given(inputs[count:]))
+        if self.forwarded or at_most is not None:  # what is forwarded is repeated with the samples
+            program = attrs.evolve(self.program.given(inputs[count:]), at_most=at_most)
+            step = self.analyzer.attribute(program)
         return step(inputs[:count], Target(spec, index if spec.needs_index else None), ids)
 
 
@@ -262,6 +275,7 @@ def _bind(
         plan=plan,
         program=program,
         step=analyzer.attribute(program),
+        few=samples_in_one_pass(program, copies_of(analyzer)),
         variables=tuple(v.value for v in model.variables),
         architecture=f"{type(model).__qualname__}{_described(graph)}",
         visited=program.visited,

@@ -73,6 +73,12 @@ def rows_of(analyzer: object, program: Program) -> int | None:
     return next(iter(found), None)
 
 
+def copies_of(analyzer: object) -> int:
+    """Return how many copies of a sample an analyzer explains together; 1 for none, and where it does not say."""
+    make, inner = getattr(analyzer, "copies", None), getattr(analyzer, "inner", None)
+    return 1 if make is None else int(make(1 if inner is None else copies_of(inner)))
+
+
 def is_compiled(analyzer: object) -> bool:
     """Return whether the step can be compiled: an analyzer, or one inside, that runs on the host says no."""
     inner = getattr(analyzer, "inner", None)

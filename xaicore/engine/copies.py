@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+import attrs
 import tensorflow as tf
 
 from xaicore.engine.loops import accumulate
@@ -41,7 +42,8 @@ def weighted_sum(
     """Return sum over k of weights[k] * s_k * A(x_k), where x_k is the k-th changed copy of the inputs.
 
     Law: the same to rounding as one copy at a time.  Memory does not depend on the number of copies: of a small model
-    several run in one pass, as long as they fit into a fixed room; of a large one each runs alone.
+    several run in one pass, as long as they fit into a fixed room; of a large one each runs alone.  Where all copies
+    of as many samples as are ever given fit (``Program.at_most``), there is no loop, which takes long to compile.
 
     Args:
         attribute: Makes the step of the analyzer that explains the copies.
@@ -53,14 +55,10 @@ def weighted_sum(
         scale: Factors s_k, shaped like the attributions; none for 1.
         rows: Rows that may go through the model at once.  None: what fits into the fixed room.
     """
-    # Few operations: a first call is mostly the cost of building and optimising them.
     n = tf.shape(weights)[0] if weights.shape[0] is None else weights.shape[0]
+    at_once = _all_copies(program, n, rows)
     batch = tf.size(ids)
-    count = tf.maximum(tf.minimum((rows or rows_per_pass(program.graph)) // batch, n), 1)
-    passes = (n - 1) // count + 1
-    count = (n - 1) // passes + 1  # so that the last pass is nearly as full as the others
-    # Past the last copy its number is met again, with weight 0; there are fewer than n such.
-    padded = tf.pad(weights, [[0, n]] + [[0, 0]] * (weights.shape.rank - 1))
+    count = _balanced(n, (rows or rows_per_pass(program.graph)) // batch) if at_once is None else n
 
     # One gather each; `tf.repeat` builds eight operations.
     places = tf.range(batch * count)
@@ -69,20 +67,55 @@ def weighted_sum(
     def repeat(tensor: tf.Tensor) -> tf.Tensor:
         return tf.gather(tensor, samples)
 
-    step = attribute(program.given(tuple(repeat(t) for t in program.context)))
+    step = attribute(_given(program, tuple(repeat(t) for t in program.context), at_once))
     repeated = Target(target.spec, None if target.index is None else repeat(target.index))
     same = repeat(ids)
 
-    def one_pass(number: tf.Tensor) -> Tensors:
-        first = number * count
-        k = tf.minimum(first + turns, n - 1)
-        share = tf.slice(padded, [first] + [0] * (weights.shape.rank - 1), [count] + [-1] * (weights.shape.rank - 1))
+    def explained(k: tf.Tensor, share: tf.Tensor) -> Tensors:
         found = step(change(repeat, k, same), repeated, same).attributions
         if scale is not None:
             found = tuple(a * tf.cast(s, a.dtype) for a, s in zip(found, scale(repeat, k, same), strict=True))
         return tuple(_weighted(a, share, batch) for a in found)
 
-    return accumulate(passes, one_pass, _zeros(program, batch, weights.shape[1:]))
+    if at_once is not None:
+        return explained(turns, weights)
+    # Past the last copy its number is met again, with weight 0; there are fewer than n such.
+    free = weights.shape.rank - 1
+    padded = tf.pad(weights, [[0, n]] + [[0, 0]] * free)
+
+    def one_pass(number: tf.Tensor) -> Tensors:
+        first = number * count
+        return explained(
+            tf.minimum(first + turns, n - 1), tf.slice(padded, [first] + [0] * free, [count, *weights.shape[1:]])
+        )
+
+    return accumulate((n - 1) // count + 1, one_pass, _zeros(program, batch, weights.shape[1:]))
+
+
+def samples_in_one_pass(program: Program, copies: int) -> int:
+    """Return of how many samples all copies fit into one pass; 0 where there are no copies, or fewer would fit."""
+    return rows_per_pass(program.whole) // copies if copies > 1 else 0
+
+
+def _all_copies(program: Program, n: int | tf.Tensor, rows: int | None) -> int | None:
+    """Return how many rows all copies of all samples are at most; None where they may be more than fit."""
+    if program.at_most is None or not isinstance(n, int):
+        return None
+    at_once = program.at_most * n
+    # Of the whole model, as for ``samples_in_one_pass``, also where a part of it is explained.
+    return at_once if at_once <= (rows or rows_per_pass(program.whole)) else None
+
+
+def _given(program: Program, context: Tensors, at_most: int | None) -> Program:
+    """Return the program for that many copies."""
+    given = program.given(context)
+    return given if given.at_most == at_most else attrs.evolve(given, at_most=at_most)
+
+
+def _balanced(n: int | tf.Tensor, fit: tf.Tensor) -> tf.Tensor:
+    """Return how many copies run in one pass, where ``fit`` would: so that the last pass is nearly as full."""
+    passes = (n - 1) // tf.maximum(tf.minimum(fit, n), 1) + 1
+    return (n - 1) // passes + 1
 
 
 def _zeros(program: Program, batch: tf.Tensor, sums: tf.TensorShape) -> Tensors | None:

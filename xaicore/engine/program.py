@@ -38,6 +38,7 @@ class Program:
     whole: the graph of the whole model, which the facts about its operations come from.
     plan: what every operation gets in ``pull``; None for the plain gradient.
     context: values of the last inputs of the graph, which are not explained (what runs around a cut).
+    at_most: most samples that are given at once; None for any number.  Copies of few samples need no loop.
     visited: filled with the sites that a trace meets; all views of one program share it.
     """
 
@@ -45,6 +46,7 @@ class Program:
     whole: Graph
     plan: Plan | None = None
     context: Tensors = ()
+    at_most: int | None = None
     visited: Visits = attrs.field(factory=Visits, repr=False)
 
     def outputs(self, inputs: Tensors) -> tf.Tensor:

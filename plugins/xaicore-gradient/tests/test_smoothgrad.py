@@ -32,6 +32,7 @@ class Cubic:
     """The program.  Integer inputs are read, and have no gradient."""
 
     context = ()
+    at_most = None
     graph = Graph(
         nodes=(),
         inputs=(0, 1),

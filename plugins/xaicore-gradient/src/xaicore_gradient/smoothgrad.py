@@ -99,6 +99,12 @@ class SmoothGrad(AnalyzerBase):
             return inner
         return 1 + (self.n + (self.moment == "variance")) * inner
 
+    def copies(self, inner: int) -> int:
+        """Return n, or the copies of one round, times those inside."""
+        if self.noise == 0 and self.moment == "mean":
+            return inner
+        return (self.n if self.tolerance is None else min(self.n, _ROUND)) * inner
+
     def attribute(self, program: Program) -> Step:
         """Return the step: one forward, and the inner step n times."""
         if self.at is not None:

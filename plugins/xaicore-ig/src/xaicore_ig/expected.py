@@ -59,6 +59,10 @@ class ExpectedGradients(AnalyzerBase):
         """Refuse a baseline that does not fit the inputs."""
         as_baseline(self.baseline).check(program.graph)
 
+    def copies(self, inner: int) -> int:
+        """Return the number of steps times the copies inside."""
+        return self.n_steps * inner
+
     def attribute(self, program: Program) -> Step:
         """Return the step: one forward, and the inner step n_steps times."""
         self.check_program(program)

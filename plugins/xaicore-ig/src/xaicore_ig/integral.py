@@ -14,7 +14,7 @@ from xaicore.protocols import Analyzer, Attribution, Quadrature
 from xaicore.values import flag, integer, optional, site_text
 from xaicore_ig.baselines import as_baseline, number_or_part, rows_of, starts
 from xaicore_ig.line import total
-from xaicore_ig.paths import Journey, Path, Straight
+from xaicore_ig.paths import Blurring, Journey, Path, Straight
 from xaicore_ig.quadratures import GaussLegendre
 
 if TYPE_CHECKING:
@@ -91,6 +91,11 @@ class PathIntegral(AnalyzerBase):
     def passes(self, inner: float) -> float:
         """Return the inner passes n_steps times, and a forward at each end."""
         return 2 + self.count * inner
+
+    def copies(self, inner: int) -> int:
+        """Return the number of nodes times the copies inside, where the nodes may run together."""
+        together = self.internal_batch_size is None and isinstance(self.path, Straight | Blurring)
+        return self.count * inner if together else 1
 
     def spared(self, program: Program) -> float:
         """Return what the linear prefix takes of a pass."""
