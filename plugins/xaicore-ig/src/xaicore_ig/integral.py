@@ -52,7 +52,7 @@ class PathIntegral(AnalyzerBase):
         path: Another way from the baseline to the input than the straight line.
         internal_batch_size: Most points of all samples that go through the model at once; a larger batch is divided.
             None: every sample of the batch at one point, and at several points as long as the outputs of all
-            operations fit into 64 MB, 1024 points at most: small models are held up by starting operations and want
+            operations fit into 32 MB, 1024 points at most: small models are held up by starting operations and want
             many points, large ones gain nothing beyond some.  No number is best for both: of 32, 100 and 512 none was
             faster on a small table and on small pictures alike.
         prefix: Whether the part of the model that is affine in the inputs runs at both ends only, where that saves
