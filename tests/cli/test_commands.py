@@ -76,6 +76,7 @@ def test_show_tells_what_a_rule_covers():
     text = " ".join(run("show", "lrp.epsilon").stdout.split())
     assert "DepthwiseConv2D" in text
     assert "SeparableConv2D (each of its two stages)" in text
+    assert "Matmul (by a constant)" in text
     assert "lrp.gate on product" in text
     assert "LayerNormalization" in run("show", "lrp.sample_norm").stdout
 

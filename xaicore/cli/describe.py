@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from xaicore.errors import XaicoreError
-from xaicore.inspect.kind_names import LAYER_NAMES, OPERATION_NAMES, STAGED
+from xaicore.inspect.kind_names import BY_A_CONSTANT, LAYER_NAMES, OPERATION_NAMES, STAGED
 from xaicore.registry import default, parts
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def _covers(setting: Setting) -> Iterator[tuple[str, str]]:
         names += [f"{name} (each of its two stages)" for name in STAGED]
     yield "layers", ", ".join(dict.fromkeys(names))
     operations = [name for name, kind in OPERATION_NAMES.items() if kind in kinds]
+    if "dense" in kinds:
+        operations += [f"{name} (by a constant)" for name in BY_A_CONSTANT]
     yield "keras.ops", ", ".join(operations)
     by_rule: dict[str, list[str]] = {}
     for condition, rule in setting.companions:

@@ -50,6 +50,8 @@ LAYER_NAMES: dict[str, tuple[str, ...]] = {
 }
 # Split into two linear stages, each of the kind "conv".
 STAGED = ("SeparableConv1D", "SeparableConv2D")
+# Of the kind "dense" where one of their operands is a constant, whatever stands below.
+BY_A_CONSTANT = ("Matmul", "Einsum", "Dot", "Tensordot", "Inner")
 OPERATION_NAMES: dict[str, str] = {
     **dict.fromkeys(("Add", "Subtract", "Sum"), "sum"),
     **dict.fromkeys(("Multiply", "Divide", "TrueDivide", "Glu"), "product"),

@@ -13,12 +13,12 @@ import tensorflow as tf
 from keras import layers
 
 from xaicore.inspect.affine import AffineForm
+from xaicore.inspect.kind_names import BY_A_CONSTANT
 from xaicore.inspect.nodes import Ref
 
 if TYPE_CHECKING:
     from xaicore.inspect.nodes import Node, Spec
 
-_PRODUCTS = frozenset({"Matmul", "Einsum", "Dot", "Tensordot", "Inner"})
 _MATRIX = 2  # axes
 
 
@@ -56,7 +56,7 @@ class LinearMap:
 def product_of(node: Node) -> LinearMap | None:
     """Return how a node multiplies its only tensor by its only constant; None where it does not."""
     operation = node.operation
-    if isinstance(operation, layers.Layer) or type(operation).__name__ not in _PRODUCTS or len(node.inputs) != 1:
+    if isinstance(operation, layers.Layer) or type(operation).__name__ not in BY_A_CONSTANT or len(node.inputs) != 1:
         return None
     leaves = keras.tree.flatten((node.args, dict(node.kwargs)))
     tensors = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Ref)]
