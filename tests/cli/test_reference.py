@@ -63,7 +63,7 @@ def test_costs_know_the_data_of_the_file(files, tmp_path):
     """The distance is that of `fit` in Python: in deviations of the reference, not in ones."""
     result = explain(files, "-a", "cf.wachter(max_iter=200)", "-t", "1", output=tmp_path)
     assert result.exit_code == 0, result.output
-    assert "12 rows, for cf.wachter(max_iter=200)" in " ".join(result.stdout.split())  # lines end at some width
+    assert "12 rows, for cf.counterfactual(cost=cf.lmad" in " ".join(result.stdout.split())  # lines end at some width
     found = xaicore.Explanation.load(tmp_path / "cf.wachter-max_iter-200.npz")
 
     def fitted(model, seen, known):
