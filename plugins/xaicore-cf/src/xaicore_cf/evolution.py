@@ -26,8 +26,8 @@ class Evolution(HostOptimizer):
         population: How many, at least 5.
         F: Factor on differences, in (0, 2].
         CR: Share of features that change, in (0, 1].
-        scale: Standard deviation of the first population around x, in units of the input, or in those of the value of a
-            feature where that is larger than 1.
+        scale: Standard deviation of the first population around x, in the units of a search, see ``Scipy``; alone, in
+            those of the input, or of the value of a feature where that is larger than 1.
         patience: Generations without an improvement by 1e-4 of the best after which a row stops.
         seed: With the sample's id it fixes all random numbers.  None: the search's; 0 alone.
     """

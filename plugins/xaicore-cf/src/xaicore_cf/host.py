@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _BY_GRADIENT = frozenset({"bfgs", "cg", "l-bfgs-b"})
+# Of Nelder and Mead's first simplex: how far its corners are from where the search begins.
+_SIMPLEX = 0.25
 
 
 class Said(NamedTuple):
@@ -114,10 +116,16 @@ class Scipy(HostOptimizer):
     Nocedal and Wright 2006: BFGS algorithm 6.1, conjugate gradients of Polak and Ribiere section 5.2, L-BFGS section
     7.2; Nelder and Mead 1965; Powell 1964.
 
+    A search gives its methods each feature in a unit of its own, so that a step of 1 means as much in all of them: the
+    standard deviation of the ``reference``, else a quarter of what the bounds are apart, else the size of the feature
+    in the sample, 1 at least.  Features below 1 by far want a reference, or bounds.
+
     Args:
         method: "bfgs", "cg", "l-bfgs-b", which take gradients; "nelder-mead", "powell", which take none.
         refine: Of a search: whether cf.adam goes on from the nearest point that a method with gradients has met.
             Such a method knows no kinks, and of bounds only that nothing changes behind them.
+
+    Of "powell" ``max_iter`` counts line searches, one for each feature in turn.
     """
 
     method: str = attrs.field(default="bfgs", converter=choice("bfgs", "cg", "l-bfgs-b", "nelder-mead", "powell"))
@@ -168,10 +176,25 @@ class Scipy(HostOptimizer):
                 method=self.method,
                 jac=self.uses_gradient,
                 tol=tol or None,
-                options={"maxiter": max_iter},
+                options=self._options(x[free], max_iter),
             )
         except (StopIteration, Stopped):  # a loss that is no number any more ends a row; a failure is raised elsewhere
             return
+
+    def _options(self, x: np.ndarray, max_iter: int) -> dict[str, Any]:
+        """Return what SciPy is told beyond the tolerance; x: (features,), of those that may change."""
+        import numpy as np
+
+        if (
+            self.method == "powell"
+        ):  # of which one of SciPy's iterations has as many line searches as there are features
+            return {"maxiter": max(1, max_iter // len(x))}
+        if self.method == "nelder-mead":
+            # SciPy's own is of 0.00025 at 0, and of 5 % elsewhere; Gao and Han 2012 for many features.
+            wide = _SIMPLEX * np.maximum(np.abs(x), 1)
+            corners = np.concatenate([x[None], x + np.diag(wide)])
+            return {"maxiter": max_iter, "initial_simplex": corners, "adaptive": len(x) > 1}
+        return {"maxiter": max_iter}
 
 
 def _once_each(rows: np.ndarray) -> Iterator[np.ndarray]:

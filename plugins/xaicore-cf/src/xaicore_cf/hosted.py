@@ -53,7 +53,8 @@ class HostSearch:
         if not len(active):
             return copies
         x, keys = copies.x.numpy()[active], np.repeat(ids.numpy(), settings.searches)[active]
-        met = _Met(self.judged, Given(*(one.numpy()[active] for one in given)), x)
+        unit = units(self.judge, x)
+        met = _Met(self.judged, Given(*(one.numpy()[active] for one in given)), x, unit)
         free = np.ones(x.shape, bool) if self.judge.box.free is None else np.broadcast_to(self.judge.box.free, x.shape)
         optimizer = settings.optimizer
         if getattr(optimizer, "seed", 0) is None:
@@ -62,8 +63,8 @@ class HostSearch:
             left = np.flatnonzero(np.isinf(met.distance))
             if not len(left):
                 break
-            of = functools.partial(lambda left, rows, points: met.ask(left[rows], points), left)
-            optimizer.solve(of, x[left], free[left], keys[left], settings.max_iter, 0.0)
+            asked = functools.partial(met.moved, left)
+            optimizer.solve(asked, np.zeros(x[left].shape), free[left], keys[left], settings.max_iter, 0.0)
             if getattr(optimizer, "weightless", False):
                 break
             met.overshoot()
@@ -81,7 +82,7 @@ class HostSearch:
             found=back(copies.found, met.found),
         )
 
-    def _judged(self, x: tf.Tensor, given: Given) -> tuple[tf.Tensor, Verdict]:
+    def _judged(self, x: tf.Tensor, given: Given, unit: tf.Tensor) -> tuple[tf.Tensor, Verdict]:
         import tensorflow as tf
 
         box = self.judge.box
@@ -90,19 +91,48 @@ class HostSearch:
         verdict = self.judge(point, given, inside)
         slope = box.freed(given.weight[:, None] * verdict.near + verdict.far)
         # Beyond a bound nothing changes; an optimizer without bounds is told how far it has gone astray.
-        astray = x - inside
-        slope = tf.where(astray == 0, slope, 2 * astray)
+        astray = (x - inside) / unit
+        slope = tf.where(astray == 0, slope, 2 * astray / unit)
         value = given.weight * verdict.distance + verdict.prediction + tf.reduce_sum(tf.square(astray), axis=1)
         return point, verdict._replace(near=slope, prediction=value, far=verdict.prediction[:, None])
+
+
+def told_units(judge: Judge) -> np.ndarray:
+    """Return the units of features as far as they are told, what broadcasts to (features,); NaN where they are not.
+
+    The standard deviation of the reference; where there is none, or it is 0, a quarter of the distance of the bounds.
+    """
+    import numpy as np
+
+    box, reference, unit = judge.box, judge.settings.reference, np.asarray(np.nan)
+    told = [] if box.low is None or box.high is None else [np.asarray(box.high - box.low) / 4]
+    if reference is not None:
+        told.append(reference.data.reshape(len(reference.data), -1).std(0))
+    for one in told:
+        unit = np.where(np.isfinite(one) & (one > 0), one, unit)
+    return unit
+
+
+def units(judge: Judge, x: np.ndarray) -> np.ndarray:
+    """Return how far a step of 1 of an optimizer goes in each feature, like x (copies, features), positive.
+
+    What is told; where nothing is, the size of the feature in the sample, and 1 if that is smaller.
+    """
+    import numpy as np
+
+    told = np.broadcast_to(told_units(judge), x.shape)
+    return np.where(np.isnan(told), np.maximum(np.abs(x), 1), told).astype(x.dtype)
 
 
 class _Met:
     """What has been met: of each copy the nearest valid point, or the one of smallest prediction cost."""
 
-    def __init__(self, judged: Callable[..., tuple[tf.Tensor, Verdict]], given: Given, x: np.ndarray) -> None:
+    def __init__(
+        self, judged: Callable[..., tuple[tf.Tensor, Verdict]], given: Given, x: np.ndarray, unit: np.ndarray
+    ) -> None:
         import numpy as np
 
-        self._judged, self._given, self._begin = judged, given, x
+        self._judged, self._given, self._begin, self._unit = judged, given, x, unit
         self.best = x.copy()
         self.distance = np.full(len(x), np.inf, x.dtype)
         self.effort = np.full(len(x), np.inf, x.dtype)
@@ -118,23 +148,26 @@ class _Met:
         filled = np.concatenate([np.arange(len(rows)), np.full(-len(rows) % _LANES, len(rows) - 1)])
         given = Given(*(tf.constant(one[rows[filled]]) for one in self._given))
         asked = tf.constant(points.astype(self.best.dtype)[filled])
-        found = tf.nest.map_structure(lambda t: t.numpy()[: len(rows)], self._judged(asked, given))
+        unit = tf.constant(self._unit[rows[filled]])
+        found = tf.nest.map_structure(lambda t: t.numpy()[: len(rows)], self._judged(asked, given, unit))
         point, verdict = found
         np.add.at(self.steps, rows, 1)
-        order = np.lexsort((verdict.distance, ~verdict.valid))[::-1]  # the best of a row is written last
-        for k in order:
-            self._weigh(rows[k], point[k], verdict.distance[k], verdict.far[k, 0], valid=bool(verdict.valid[k]))
-            if verdict.valid[k] and verdict.prediction[k] < self._least[rows[k]]:
-                self._optimum[rows[k]], self._least[rows[k]] = point[k], verdict.prediction[k]
+        valid, lost = verdict.valid, ~verdict.valid & np.isinf(self.distance[rows])
+        _least(rows, verdict.far[:, 0], lost, point, self.best, self.effort)
+        _least(rows, verdict.distance, valid, point, self.best, self.distance)
+        _least(rows, verdict.prediction, valid, point, self._optimum, self._least)
         return Said(verdict.prediction, verdict.near, verdict.valid, verdict.distance)
 
-    def _weigh(self, row: int, point: np.ndarray, distance: float, effort: float, *, valid: bool) -> None:
+    def moved(self, left: np.ndarray, rows: np.ndarray, away: np.ndarray) -> Said:
+        """Judge points that are told by how far they are from the begin of their copies, in units of the features.
+
+        left: the copies that are searched, of which rows (k,) are numbers.  away: (k, features).
+        """
         import numpy as np
 
-        if valid and distance < self.distance[row]:
-            self.best[row], self.distance[row] = point, distance
-        elif np.isinf(self.distance[row]) and effort < self.effort[row]:
-            self.best[row], self.effort[row] = point, effort
+        copies = left[rows]
+        said = self.ask(copies, self._begin[copies].astype(np.float64) + away * self._unit[copies])
+        return said._replace(gradient=said.gradient * self._unit[copies])
 
     def overshoot(self) -> None:
         """Look behind the best points of copies that have met nothing valid: seen from the sample, ever farther.
@@ -181,3 +214,20 @@ class _Met:
             middle = (low + high) / 2
             said = self.ask(rows, begin + middle[:, None] * (ends - begin))
             low, high = np.where(said.valid, low, middle), np.where(said.valid, middle, high)
+
+
+def _least(
+    rows: np.ndarray, values: np.ndarray, chosen: np.ndarray, point: np.ndarray, best: np.ndarray, least: np.ndarray
+) -> None:
+    """Write into ``best`` the chosen point of each row whose value is smallest, where it is below ``least``.
+
+    rows, values, chosen: (k,), of points (k, features).  best: (copies, features).  least: (copies,).
+    """
+    import numpy as np
+
+    places = np.flatnonzero(chosen)
+    order = places[np.lexsort((values[places], rows[places]))]
+    _, first = np.unique(rows[order], return_index=True)
+    picked = order[first]
+    picked = picked[values[picked] < least[rows[picked]]]
+    best[rows[picked]], least[rows[picked]] = point[picked], values[picked]

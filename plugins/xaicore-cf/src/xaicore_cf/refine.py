@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from xaicore_cf.hosted import HostSearch
+from xaicore.values import Array
+from xaicore_cf.hosted import HostSearch, told_units
 from xaicore_cf.optimizers import Adam
 from xaicore_cf.search import Search
 
@@ -34,11 +35,13 @@ def on_host(judge: Judge, *, opaque: bool) -> Callable[[Copies, Given, tf.Tensor
 def refining(judge: Judge) -> Callable[[Copies, Given], Copies]:
     """Return the function from the copies after a search on the host to those after Adam has gone on from them.
 
-    What is kept is only ever replaced by what is nearer.
+    What is kept is only ever replaced by what is nearer.  Adam's learning rate counts in units of the features.
     """
+    import numpy as np
     import tensorflow as tf
 
-    adam = Adam()
+    rate = Adam().learning_rate * np.nan_to_num(told_units(judge), nan=1.0)
+    adam = Adam(learning_rate=Array(rate) if rate.ndim else float(rate))
     search = Search(attrs.evolve(judge, settings=attrs.evolve(judge.settings, optimizer=adam)))
 
     @tf.function(autograph=False, reduce_retracing=True)

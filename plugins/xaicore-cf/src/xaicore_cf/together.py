@@ -23,7 +23,9 @@ class Together:
     def __init__(self, function: Callable[[np.ndarray, np.ndarray], Sequence[Any]]) -> None:
         """Keep the function."""
         self._function = function
-        self._changed = threading.Condition()
+        # Two, so that a question wakes nobody but the one who answers, and that when it is the last of a round.
+        lock = threading.Lock()
+        self._complete, self._answered = threading.Condition(lock), threading.Condition(lock)
         self._asked: dict[int, np.ndarray] = {}
         self._answers: dict[int, Any] = {}
         self._left: set[int] = set()
@@ -48,17 +50,18 @@ class Together:
         try:
             search(row, lambda point: self._ask(row, point))
         finally:
-            with self._changed:
+            with self._complete:
                 self._left.discard(row)
-                self._changed.notify_all()
+                self._complete.notify()
 
     def _ask(self, row: int, point: np.ndarray) -> Any:
         import numpy as np
 
-        with self._changed:
+        with self._answered:
             self._asked[row] = np.array(point)
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: row in self._answers or self._failure is not None)
+            if len(self._asked) == len(self._left):
+                self._complete.notify()
+            self._answered.wait_for(lambda: row in self._answers or self._failure is not None)
             if self._failure is not None:
                 raise Stopped
             return self._answers.pop(row)
@@ -67,8 +70,8 @@ class Together:
         import numpy as np
 
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: len(self._asked) == len(self._left))
+            with self._complete:
+                self._complete.wait_for(lambda: len(self._asked) == len(self._left))
                 if not self._left:
                     return
                 asked, self._asked = self._asked, {}
@@ -76,13 +79,13 @@ class Together:
             try:
                 answers = self._function(rows, np.stack([asked[row] for row in rows]))
             except BaseException as error:  # noqa: BLE001  # told to the threads, and raised by run
-                with self._changed:
+                with self._answered:
                     self._failure = error
-                    self._changed.notify_all()
+                    self._answered.notify_all()
                 return
-            with self._changed:
+            with self._answered:
                 self._answers.update(zip(rows.tolist(), answers, strict=True))
-                self._changed.notify_all()
+                self._answered.notify_all()
 
 
 class Stopped(Exception):
