@@ -31,16 +31,33 @@ def test_c_is_bisected_as_published(hits):
     schedule = xaicore.get("cf.bisection(steps=2)", "schedule")
     assert xaicore.get(str(schedule), "schedule") == schedule
     weight, no = tf.constant([0.1], tf.float64), tf.constant([False])
+    falls = tf.constant([[2.0], [1.0]], tf.float64)
     state, found = schedule.init(weight), []
     for hit in hits:
         found.append(1 / weight.numpy()[0])
         for step in (0, 1):
             np.testing.assert_allclose(schedule.scale(weight, state), (1 - step / 2) ** 0.5 / weight)
-            turn = schedule.turn(weight, tf.constant([hit == "1" and step == 0]), no, state)
+            turn = schedule.turn(weight, tf.constant([hit == "1" and step == 0]), no, falls[step], state)
             weight, state = turn.weight, turn.state
             assert turn.back.numpy()[0] == turn.anew.numpy()[0] == (step == 1)
     np.testing.assert_allclose(found, by_hand(10.0, [hit == "1" for hit in hits]), rtol=1e-12)
     assert turn.over.numpy()[0] == (len(hits) == 10)
+
+
+@pytest.mark.parametrize(
+    ("values", "ends"), [([8, 9, 4, 9, 4, 4], 4), ([8, 8, 7, 7, 6, 6], 6), ([1, 1, 2, 2, 0, 0], 4)]
+)
+def test_a_round_ends_at_a_look_since_which_the_objective_has_not_fallen(values, ends):
+    """Three looks in six steps, at the second, fourth and sixth; rows look for themselves."""
+    schedule = xaicore.get("cf.bisection(steps=6, looks=3)", "schedule")
+    weight, no = tf.constant([0.1, 0.1], tf.float64), tf.constant([False, False])
+    state = schedule.init(weight)
+    for step, value in enumerate(values, 1):
+        turn = schedule.turn(weight, no, no, tf.constant([value, -step], tf.float64), state)
+        assert turn.anew.numpy().tolist() == [step == ends, step == 6]
+        if step == ends:
+            break
+        weight, state = turn.weight, turn.state
 
 
 def network(units=2, activation="softmax"):

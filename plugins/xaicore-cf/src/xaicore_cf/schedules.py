@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from xaicore.protocols import Tensors
 
+# By how much of itself an objective has to have fallen since the last look: Carlini and Wagner's program.
+_FALLEN = 1e-4
+
 
 class Turn(NamedTuple):
     """What a schedule says after an iteration, (rows,) each.
@@ -41,8 +44,11 @@ class Schedule(Protocol):
         """Return the factor on the optimizer's step, (rows,)."""
         ...
 
-    def turn(self, weight: tf.Tensor, valid: tf.Tensor, still: tf.Tensor, state: Tensors) -> Turn:
-        """Return what follows.  valid: whether the candidate will do.  still: whether the step moved nothing."""
+    def turn(self, weight: tf.Tensor, valid: tf.Tensor, still: tf.Tensor, objective: tf.Tensor, state: Tensors) -> Turn:
+        """Return what follows.
+
+        valid: whether the candidate will do.  still: whether the step moved nothing.  objective: its value, (rows,).
+        """
         ...
 
 
@@ -59,6 +65,8 @@ class Rounds(Named):
     Args:
         rounds: How many.
         steps: Iterations of each; a round whose candidate no longer moves is cut short.
+        looks: How often in a round it is looked whether the objective still falls; where it has not fallen by 1e-4 of
+            itself since the last look the round is cut short, as in the program of Carlini and Wagner.  0 for never.
         factor: Above 1.
         back: Whether each round begins at the start of its copy, and not where the last one ended.
         decay: At least 0; 0 leaves the steps as they are.
@@ -74,14 +82,15 @@ class Rounds(Named):
     decay: float = attrs.field(default=0.5, converter=real(minimum=0))
     by_cost: bool = attrs.field(default=True, converter=flag)
     near: float = attrs.field(default=0.0, converter=real(minimum=0, maximum=1))
+    looks: int = attrs.field(default=10, converter=integer(minimum=0))
     any_met: bool = attrs.field(default=True, converter=flag)
 
     def init(self, weight: tf.Tensor) -> Tensors:
-        """Return (low, high, k, round, hit): the ends of c, counts, and 1 where the round has met something."""
+        """Return (low, high, k, round, hit, last): the ends of c, counts, 1 where something was met, the last look."""
         import tensorflow as tf
 
-        none = tf.zeros_like(weight)
-        return none, tf.fill(tf.shape(weight), tf.constant(float("inf"), weight.dtype)), none, none, none
+        none, never = tf.zeros_like(weight), tf.fill(tf.shape(weight), tf.constant(float("inf"), weight.dtype))
+        return none, never, none, none, none, never
 
     def scale(self, weight: tf.Tensor, state: Tensors) -> tf.Tensor:
         """Return the factor on the optimizer's step, (rows,)."""
@@ -90,15 +99,19 @@ class Rounds(Named):
         left = tf.pow(1 - state[2] / self.steps, tf.constant(self.decay, weight.dtype))
         return left / weight if self.by_cost else left
 
-    def turn(self, weight: tf.Tensor, valid: tf.Tensor, still: tf.Tensor, state: Tensors) -> Turn:
+    def turn(self, weight: tf.Tensor, valid: tf.Tensor, still: tf.Tensor, objective: tf.Tensor, state: Tensors) -> Turn:
         """Return what follows an iteration."""
         import tensorflow as tf
 
-        low, high, k, count, hit = state
+        low, high, k, count, hit, last = state
         now = tf.cast(valid, weight.dtype)
         hit = tf.maximum(hit, now) if self.any_met else now
         k += 1
         ended = still | (k >= self.steps)
+        if self.looks:
+            look = tf.math.floormod(k, max(1, self.steps // self.looks)) == 0
+            ended |= look & (objective > last * (1 - _FALLEN * tf.sign(last)))
+            last = tf.where(look, objective, last)
         c, met = 1 / weight, hit > 0
         high = tf.where(ended & met, tf.minimum(high, c), high)
         low = tf.where(ended & ~met, tf.maximum(low, c), low)
@@ -108,5 +121,6 @@ class Rounds(Named):
         count += tf.cast(ended, count.dtype)
         over = (count >= self.rounds) | (known & (high - low < self.near * high))
         none = tf.zeros_like(k)
-        state = (low, high, tf.where(ended, none, k), count, tf.where(ended, none, hit))
+        last = tf.where(ended, tf.constant(float("inf"), c.dtype), last)
+        state = (low, high, tf.where(ended, none, k), count, tf.where(ended, none, hit), last)
         return Turn(weight, ended, ended if self.back else tf.zeros_like(ended), over, state)

@@ -115,7 +115,7 @@ class Search:
         slope = copies.weight[:, None] * verdict.near + verdict.far
         kept = self.keep(copies, point, verdict)
         if self.settings.schedule is not None:
-            return self.scheduled(copies, kept, given, verdict.valid, _told_apart(slope))
+            return self.scheduled(copies, kept, given, verdict, _told_apart(slope))
         weight = self.weighed(copies, given, verdict.valid)
         moved = self.move(kept, given, _told_apart(slope))
         # Where the cost's kinks hold every feature nothing is lost by taking less of it at once; a copy that has met
@@ -124,14 +124,15 @@ class Search:
         ratio = tf.constant(self.settings.growth**_HELD, weight.dtype)
         return moved._replace(weight=tf.where(stuck, tf.maximum(weight / ratio, _LEAST), weight))
 
-    def scheduled(self, copies: Copies, kept: Copies, given: Given, valid: tf.Tensor, slope: tf.Tensor) -> Copies:
+    def scheduled(self, copies: Copies, kept: Copies, given: Given, verdict: Verdict, slope: tf.Tensor) -> Copies:
         """Return the copies one step on, with C as the schedule says; steps are never halved."""
         import tensorflow as tf
 
         schedule = self.settings.schedule
         moved = self.move(kept._replace(scale=schedule.scale(copies.weight, copies.schedule)), given, slope)
         still = tf.reduce_all(moved.x == copies.x, axis=1)
-        turn = schedule.turn(copies.weight, valid, still, copies.schedule)
+        objective = copies.weight * verdict.distance + verdict.prediction
+        turn = schedule.turn(copies.weight, verdict.valid, still, objective, copies.schedule)
         fresh = self.settings.optimizer.init(moved.x)
         none, one = tf.zeros_like(kept.scale), tf.ones_like(kept.scale)
         return moved._replace(

@@ -123,6 +123,7 @@ _SCHEDULES: dict[str, Declaration] = {
     "cf.bisection": Declaration(
         "schedule",
         "xaicore_cf.schedules:Rounds",
+        preset={"looks": 5},
         summary="Ten rounds from the sample: the loss counts ten times more on failure, the middle on success.",
         formula="c <- 10 c while nothing is valid, then (low + high) / 2; steps shrink as (1 - k / 1000)^0.5",
         cites=("carlini2017", "dhurandhar2018"),
