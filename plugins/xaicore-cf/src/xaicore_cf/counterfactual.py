@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
 from xaicore.analyzer import AnalyzerBase
 from xaicore.declaration import part
-from xaicore.errors import InvalidParameter
 from xaicore.values import Array, choice, flag, integer, numeric_or_array, optional, real
 from xaicore_cf import features as said
 from xaicore_cf.classes import other, require_class, same
-from xaicore_cf.costs import INPUTS, leaves, reads
+from xaicore_cf.costs import leaves
 from xaicore_cf.data import samples
 from xaicore_cf.errors import CounterfactualNotFound, NotTold
 from xaicore_cf.host import is_hosted
@@ -22,6 +20,7 @@ from xaicore_cf.norms import L2
 from xaicore_cf.optimizers import Adam
 from xaicore_cf.outcomes import Logistic
 from xaicore_cf.predictions import predicted
+from xaicore_cf.settings import predicate, refuse_at_odds, weights
 
 if TYPE_CHECKING:
     import keras
@@ -31,23 +30,6 @@ if TYPE_CHECKING:
     from xaicore.explanation import Explanation
     from xaicore.protocols import CostFunction, Optimizer, Step
     from xaicore_cf.schedules import Schedule
-
-
-def _weights(value: Any, instance: Any, field: Any) -> tuple[float, ...]:
-    single: Any = real(above=0)
-    if isinstance(value, Array) or (hasattr(value, "tolist") and getattr(value, "ndim", 0)):
-        value = getattr(value, "data", value) if isinstance(value, Array) else value
-        value = value.reshape(-1).tolist()
-    values = tuple(value) if isinstance(value, list | tuple) else (value,)
-    if not values or not all(isinstance(one, Real) for one in values):
-        raise InvalidParameter(f"Given C={value!r:.80}; expected a positive number or a list of them.")
-    return tuple(single(one, instance, field) for one in values)
-
-
-def _predicate(value: Any) -> Any:
-    if value is not None and not callable(value):
-        raise InvalidParameter(f"Given done={value!r:.80}; expected a function: outputs (batch, ...) -> bool (batch,).")
-    return value
 
 
 @attrs.frozen(str=False)
@@ -126,7 +108,7 @@ class Counterfactual(AnalyzerBase):
     prediction: CostFunction = part("cost", factory=Logistic)
     optimizer: Optimizer = part("optimizer", factory=Adam)
     C: tuple[float, ...] = attrs.field(
-        default=(1.0, 0.1, 0.01), converter=attrs.Converter(_weights, takes_self=True, takes_field=True)
+        default=(1.0, 0.1, 0.01), converter=attrs.Converter(weights, takes_self=True, takes_field=True)
     )
     schedule: Schedule | None = part("schedule", default=None)
     growth: float = attrs.field(default=1.05, converter=real(minimum=1))
@@ -142,7 +124,7 @@ class Counterfactual(AnalyzerBase):
     baseline: float | Array = attrs.field(default=0.0, converter=numeric_or_array)
     plausibility: CostFunction | None = part("cost", default=None)
     threshold: float = attrs.field(default=0.0, converter=real())
-    done: Callable[[Any], Any] | None = attrs.field(default=None, converter=_predicate)
+    done: Callable[[Any], Any] | None = attrs.field(default=None, converter=predicate)
     outputs_are: str | None = attrs.field(default=None, converter=optional(choice("logits", "probabilities", "labels")))
     margin: float = attrs.field(default=1e-3, converter=real(minimum=0))
     tol: float | None = attrs.field(default=None, converter=optional(real(above=0, maximum=1)))
@@ -158,38 +140,7 @@ class Counterfactual(AnalyzerBase):
 
     def __attrs_post_init__(self) -> None:
         """Refuse costs in each other's place, and copies that would be the same."""
-        if reads(self.cost, INPUTS) != INPUTS or getattr(self.cost, "among", False):
-            raise InvalidParameter(
-                f"Given cost={self.cost}; expected a cost of the inputs alone, such as cf.l1 or cf.l2."
-            )
-        if "outputs" not in reads(self.prediction):
-            raise InvalidParameter(
-                f"Given prediction={self.prediction}; expected a cost of the outputs, such as cf.nll."
-            )
-        if self.numbers and any("outputs" in reads(one) and not hasattr(one, "met") for one in leaves(self.prediction)):
-            raise InvalidParameter(
-                f"Given prediction={self.prediction}; a cost of the output as it is, and one of logits, do not add up."
-            )
-        if self.diversity is not None and not getattr(self.diversity, "among", False):
-            raise InvalidParameter(
-                f"Given diversity={self.diversity}; expected a cost of several candidates, such as cf.diversity."
-            )
-        if self.plausibility is not None and reads(self.plausibility, INPUTS) != INPUTS:
-            raise InvalidParameter(
-                f"Given plausibility={self.plausibility}; expected a cost of the inputs, such as cf.density."
-            )
-        if self.n > 1 and self.noise == 0:
-            raise InvalidParameter(f"Given n={self.n} and noise=0; {self.n} searches from one point find the same.")
-        if self.n > 1 and is_hosted(self.optimizer):
-            raise InvalidParameter(
-                f"Given n={self.n} and optimizer={self.optimizer}; several that are found together take an optimizer "
-                "of the loop, such as cf.adam."
-            )
-        if self.schedule is not None and is_hosted(self.optimizer):
-            raise InvalidParameter(
-                f"Given schedule={self.schedule} and optimizer={self.optimizer}; methods of the host keep C, and "
-                "divide it by ten until they meet something. Leave schedule= away, or take an optimizer of the loop."
-            )
+        refuse_at_odds(self)
 
     @property
     def compiled(self) -> bool:

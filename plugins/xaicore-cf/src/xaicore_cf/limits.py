@@ -8,7 +8,7 @@ from xaicore.errors import InvalidParameter
 from xaicore.values import Array
 from xaicore_cf.box import Box
 from xaicore_cf.errors import FixedBatch
-from xaicore_cf.features import Layout
+from xaicore_cf.layout import Layout
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,9 +9,9 @@ import attrs
 from xaicore_cf.algebra import with_data
 from xaicore_cf.classes import Classes
 from xaicore_cf.copies import best, spread, start
-from xaicore_cf.features import Layout
 from xaicore_cf.host import is_hosted
 from xaicore_cf.judge import Judge
+from xaicore_cf.layout import Layout
 from xaicore_cf.limits import box_of
 from xaicore_cf.predictions import look_at, with_head
 from xaicore_cf.refine import on_host
