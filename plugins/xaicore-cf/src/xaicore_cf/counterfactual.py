@@ -72,6 +72,9 @@ class Counterfactual(AnalyzerBase):
         integers: Features that change by whole numbers, or {feature: step} by multiples of a step.
         names: Of the features of the flattened sample; the name of an input stands for all of its features.
         n: Counterfactuals of each sample, found together.  diversity: What keeps them apart; None: cf.diversity.
+        restore: Whether small changes are taken back after the search, the smallest first, while the counterfactual
+            stays valid: those below what deviates little in the ``reference``, or all of them without one.  What is
+            returned is valid and sparser, and may by other costs than cf.l1 and cf.lmad be alike or farther.
         pertinent: "positive": between the baseline and x, near the baseline: what of x suffices.  "negative": only away
             from the baseline: what has to be absent.  Dhurandhar et al. 2018.
         baseline: The value of a feature that says nothing, a number or what broadcasts to a sample.
@@ -120,6 +123,7 @@ class Counterfactual(AnalyzerBase):
     names: tuple[str, ...] = attrs.field(default=(), converter=said.names)
     n: int = attrs.field(default=1, converter=integer(minimum=1))
     diversity: CostFunction | None = part("cost", default=None)
+    restore: bool = attrs.field(default=False, converter=flag)
     pertinent: str | None = attrs.field(default=None, converter=optional(choice("positive", "negative")))
     baseline: float | Array = attrs.field(default=0.0, converter=numeric_or_array)
     plausibility: CostFunction | None = part("cost", default=None)

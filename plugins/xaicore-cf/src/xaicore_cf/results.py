@@ -8,6 +8,7 @@ from xaicore.protocols import Attribution
 from xaicore_cf.judge import repeated
 from xaicore_cf.predictions import with_head
 from xaicore_cf.samples import split
+from xaicore_cf.sparse import restored
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -35,6 +36,8 @@ def result(
     import tensorflow as tf
 
     n = judge.settings.n
+    if judge.settings.restore:
+        found = found._replace(kept=restored(judge, found.kept, given))
     rows = tf.reshape(found.kept, [-1, found.kept.shape[2] or tf.shape(found.kept)[2]])
     origin = given.origin(judge.box)
     seen = judge.look(rows, given.original, given.index)
