@@ -57,16 +57,17 @@ class Gamma:
         bias = None if self.bias == "ignore" else form.bias
         own = form.apply(x, form.kernel, form.bias)
         split = SignSplit.of(form, x, nonnegative=op.facts.nonnegative[0])
-        sides = [(own > 0, *self._raised(split, split.agree, bias, positive))]
-        # No relevance arrives where z < 0 if a ReLU follows and relevance is 0 where its output is.
-        if not (form.unbounded and op.facts.weighted):
+        # No relevance arrives where z <= 0 if a ReLU follows and relevance is 0 where its output is.
+        one_sided = form.unbounded and op.facts.weighted
+        sides = [(None if one_sided else own > 0, *self._raised(split, split.agree, bias, positive))]
+        if not one_sided:
             sides.append((own < 0, *self._raised(split, split.differ, bias, negative)))
 
         def backward(relevance: tf.Tensor) -> Relevance:
             left, shares = relevance, []
             sinks = {"bias": per_sample(tf.zeros_like(relevance)), "stabilizer": per_sample(tf.zeros_like(relevance))}
             for side, denominator, offset, pull in sides:
-                arrived = tf.where(side, relevance, tf.zeros_like(relevance))
+                arrived = relevance if side is None else tf.where(side, relevance, tf.zeros_like(relevance))
                 left = left - arrived
                 quotient = divide(arrived, denominator, self.stabilizer)
                 shares.append(split.weigh(pull(quotient)))
