@@ -148,13 +148,16 @@ def _weighted(rows: tf.Tensor, share: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
     """Return the weighted sum over each sample's copies: (batch * copies, ...) -> (batch, ...) or (batch, m, ...)."""
     known = rows.shape[1:].is_fully_defined()
     shape = rows.shape[1:].as_list() if known else tf.shape(rows)[1:]
-    count = tf.shape(share)[0] if share.shape.rank > 1 else tf.size(share)
+    count = share.shape[0]
+    if count is None:
+        count = tf.shape(share)[0] if share.shape.rank > 1 else tf.size(share)
     factors = tf.cast(share, rows.dtype)
     if share.shape.rank > 1:
         apart = tf.reshape(rows, tf.stack([batch, count, -1]))
         sums = tf.matmul(factors, apart, transpose_a=True)
         into = [-1, share.shape[1], *shape] if known else tf.concat([[batch, share.shape[1]], shape], 0)
         return tf.ensure_shape(tf.reshape(sums, into), [None, share.shape[1], *rows.shape[1:]])
-    into = tf.stack([-1, count, *shape]) if known else tf.concat([[batch], [count], shape], 0)
+    into = [-1, count, *shape] if known else tf.concat([[batch], [count], shape], 0)
     weights = tf.reshape(factors, [-1] + [1] * (rows.shape.rank - 1))
-    return tf.ensure_shape(tf.reduce_sum(tf.reshape(rows, into) * weights, axis=1), [None, *rows.shape[1:]])
+    sums = tf.reduce_sum(tf.reshape(rows, into) * weights, axis=1)
+    return sums if known else tf.ensure_shape(sums, [None, *rows.shape[1:]])

@@ -43,4 +43,5 @@ class Target:
         wide = tf.cast(outputs, tf.float32) if half else outputs
         fixed = self.anchor(wide) if isinstance(self.spec.read, Custom) else self
         scores = fixed.spec.read(wide, fixed.index)
-        return tf.ensure_shape(scores, [None])  # a gather by an index of free length does not know its rank
+        # A gather by an index of free length does not know its rank.
+        return scores if scores.shape.rank == 1 else tf.ensure_shape(scores, [None])

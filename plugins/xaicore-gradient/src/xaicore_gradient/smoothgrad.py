@@ -124,7 +124,7 @@ class SmoothGrad(AnalyzerBase):
             noisy = self._copies(inputs)
             if self.error or self.tolerance is not None:
                 return self._with_error(program, inputs, fixed, ids, scores)
-            weights = tf.fill([self.n], tf.constant(1 / self.n, scores.dtype))
+            weights = tf.constant([1 / self.n] * self.n, scores.dtype)
             if self.moment != "variance":
                 power = self.inner.attribute if self.moment == "mean" else _squares(self.inner, None)
                 return Attribution(weighted_sum(power, program, fixed, ids, weights, noisy), scores)

@@ -102,8 +102,11 @@ class Epsilon:
         return output, backward
 
     def effort(self, facts: Facts) -> Effort:  # noqa: ARG002  # other rules look at them
-        """Return a gradient's passes, and a division: compare, select, add, divide, multiply, each op by op."""
-        return Effort(passes=2, sweeps=6)
+        """Return a gradient's passes, and a division: compare, select, add, divide, multiply, each op by op.
+
+        The denominators are made on the way there, as nothing keeps them waiting, beside the output.
+        """
+        return Effort(passes=2, sweeps=6, outputs=2)
 
 
 @attrs.frozen
