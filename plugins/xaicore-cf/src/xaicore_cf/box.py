@@ -134,7 +134,10 @@ def _whole(
     def count(end: tf.Tensor, sign: int) -> tf.Tensor:
         exact = (end - original) / step
         size = 1 + tf.abs(original / step) + tf.where(tf.math.is_finite(exact), tf.abs(exact), tf.zeros_like(exact))
-        return tf.floor(exact + slack * size) if sign > 0 else tf.math.ceil(exact - slack * size)
+        most = tf.floor(exact + slack * size) if sign > 0 else tf.math.ceil(exact - slack * size)
+        # No step ends at the original itself, to the bit, and not at the limit: by however little, it may be outside.
+        outside = original > end if sign > 0 else original < end
+        return tf.where((most == 0) & outside, most - sign, most)
 
     whole = tf.round((x - original) / step)
     if low is not None:
