@@ -126,15 +126,20 @@ def test_the_documents_have_a_place_for_the_tables(module, name):
     assert module("report").put(text, "x").count("x") >= 1
 
 
-def test_counterfactuals_are_judged_by_the_network_and_not_by_the_peer(module):
-    """One layer, class 1 where x_0 > 0: of three claims one is of the other class, one is not, one was not found."""
-    data = {
+def one_layer():
+    """Return a network that says class 1 where x_0 > 0, and four rows of the other class."""
+    return {
         "layers": np.array('[{"kind": "dense", "activation": "softmax"}]'),
         "kernel_0": np.array([[0.0, 1.0], [0.0, 0.0]]),
         "bias_0": np.zeros(2),
         "x": np.full((4, 2), -1.0),
         "targets": np.ones(4, int),
     }
+
+
+def test_counterfactuals_are_judged_by_the_network_and_not_by_the_peer(module):
+    """One layer, class 1 where x_0 > 0: of three claims one is of the other class, one is not, one was not found."""
+    data = one_layer()
     found = np.array([[2.0, 3.0], [-2.0, 0.0], [np.nan, np.nan]])
 
     judged = module("common").judged(found, data)
@@ -171,13 +176,7 @@ def slow(rows):
 def test_a_row_that_does_not_end_is_given_up_and_those_before_it_count(module, rows):
     """Class 1 where x_0 > 0, and from -1 the search goes to 1: |2, 2| = 4."""
     common, results, report = module("common"), module("results"), module("report")
-    data = {
-        "layers": np.array('[{"kind": "dense", "activation": "softmax"}]'),
-        "kernel_0": np.array([[0.0, 1.0], [0.0, 0.0]]),
-        "bias_0": np.zeros(2),
-        "x": np.full((4, 2), -1.0),
-        "targets": np.ones(4, int),
-    }
+    data = one_layer()
     peer = common.Searches(lambda: None, [common.Search("cf.x", "search", slow(rows))])
 
     (row,) = common.searched(peer, data, common.Options((), 1, 0.2))
